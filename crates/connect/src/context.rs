@@ -1,0 +1,67 @@
+//! What a connector is told about its table and its task.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::SchemaRef;
+use riverrun_base::options::OptionReader;
+use riverrun_data::{DataType, RowField, arrow_schema};
+
+use crate::{Cancellation, Counters};
+
+/// A table as a script declares it.
+#[derive(Clone, Debug)]
+pub struct TableContext {
+    /// The table's name, for errors and logs.
+    pub name: String,
+    /// The physical columns.
+    pub columns: Vec<RowField>,
+    /// The metadata columns. A source appends them to the physical ones, in this order; a sink finds those that are not virtual there.
+    pub metadata: Vec<MetadataColumn>,
+    /// The primary key, as indices into `columns`; empty without one.
+    pub primary_key: Vec<usize>,
+    /// What `WITH (...)` holds, without `connector`.
+    pub options: BTreeMap<String, String>,
+    /// The name of the connector.
+    pub connector: String,
+}
+
+/// A column that a connector fills from, or writes to, something beside the record's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataColumn {
+    /// The connector's key: `timestamp`, `offset`.
+    pub key: String,
+    /// The column's name.
+    pub name: String,
+    /// The type the script declares; the planner has checked that the key's own type can be cast to it. The connector delivers and
+    /// takes the key's own type, the planner adds the cast.
+    pub data_type: DataType,
+    /// Whether it is only read.
+    pub is_virtual: bool,
+}
+
+impl TableContext {
+    /// A reader over the options, whose errors name connector and table.
+    pub fn option_reader(&self) -> OptionReader {
+        OptionReader::new(format!("connector '{}' of table {}", self.connector, self.name), self.options.clone())
+    }
+
+    /// The Arrow schema of the physical columns.
+    pub fn physical_schema(&self) -> SchemaRef {
+        arrow_schema(&self.columns)
+    }
+}
+
+/// What a reader, writer or enumerator knows about the task that owns it.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    /// The task's name, for logs.
+    pub task: String,
+    /// The index of the subtask, from 0.
+    pub subtask: usize,
+    /// How many subtasks there are.
+    pub parallelism: usize,
+    /// Says when the job stops; whatever waits in a connector waits on it.
+    pub cancellation: Cancellation,
+    /// Where it counts what it does.
+    pub counters: Counters,
+}

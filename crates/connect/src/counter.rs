@@ -1,0 +1,37 @@
+//! Counters of a connector, by name, as its task's metrics show them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A number that only grows. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Adds.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one subtask. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(Arc<Mutex<BTreeMap<&'static str, Counter>>>);
+
+impl Counters {
+    /// The counter of this name (`numRecordsInErrors`), made at the first call.
+    pub fn counter(&self, name: &'static str) -> Counter {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
+    }
+
+    /// Names and values now.
+    pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, counter)| (*name, counter.get())).collect()
+    }
+}

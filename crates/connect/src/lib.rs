@@ -1,0 +1,21 @@
+//! What a connector implements, and how the engine finds it.
+//!
+//! Three phases, a rule each. *Validate* ([`Connector::source`], [`Connector::sink`]) is pure: a script is checked without its systems.
+//! *Open* ([`Source::enumerator`], [`Source::reader`], [`Sink::writer`]) may connect, in the thread of the task that owns the result.
+//! *Run* is plain synchronous calls from that thread; whatever works in the background ends when its owner is dropped.
+
+mod cancellation;
+mod connector;
+mod context;
+mod counter;
+mod io;
+mod sink;
+mod source;
+
+pub use cancellation::Cancellation;
+pub use connector::{Connector, Connectors, MetadataKey};
+pub use context::{MetadataColumn, TableContext, TaskContext};
+pub use counter::{Counter, Counters};
+pub use io::io_runtime;
+pub use sink::{Flush, Sink, SinkWriter};
+pub use source::{Boundedness, Discovery, Polled, Source, SourceReader, Split, SplitEnumerator, SplitId};

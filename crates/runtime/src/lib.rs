@@ -1,0 +1,1 @@
+//! Job graph, tasks, channels, exchanges, metrics.

@@ -1,0 +1,1 @@
+//! Flink SQL: statements, catalog, planner, operators.
