@@ -1,0 +1,182 @@
+//! The broker's jars, and what makes it start fast: an archive of its classes, and a data folder formatted before.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::Ports;
+use crate::error::{Context, Error, Result};
+use crate::install::{cached, copy_folder, program_of};
+use crate::keeper::Run;
+use crate::system::{Process, run, tail};
+use crate::wait::poll;
+
+/// 4.3.1 loses transaction markers when it is killed (KAFKA-20734), and this kit is there to kill brokers.
+const VERSION: &str = "4.2.0";
+
+const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Sixteen bytes in Kafka's base 64; every broker may have the same, since none ever meets another.
+const CLUSTER_ID: &str = "cml2ZXJydW4tdGVzdHM";
+
+/// An installed broker.
+pub(super) struct Program {
+    folder: PathBuf,
+    java: PathBuf,
+}
+
+/// The broker, fetched if it is not there: 54 MB, half a minute.
+pub(super) fn installed() -> Result<Program> {
+    let java = program_of("java", &["openjdk-17-jre-headless"])?;
+    let folder = cached(&format!("kafka-{VERSION}"), |folder| {
+        let program = Program { folder: folder.to_owned(), java: java.clone() };
+        program.fetch()?;
+        program.format()?;
+        program.archive_classes()
+    })?;
+    Ok(Program { folder, java })
+}
+
+impl Program {
+    fn fetch(&self) -> Result<()> {
+        let maven = program_of("mvn", &["maven", "openjdk-17-jdk-headless"])?;
+        let pom = self.folder.join("pom.xml");
+        write(&pom, include_str!("pom.xml"))?;
+        write(&self.folder.join("log4j2.properties"), include_str!("log4j2.properties"))?;
+        let mut command = Command::new(maven);
+        command
+            // -U: Maven remembers for a day that a download failed
+            .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-Dkafka.version={VERSION}"))
+            .arg(format!("-DoutputDirectory={}", self.folder.join("lib").display()))
+            .arg("-f")
+            .arg(&pom);
+        run(&mut command, MAVEN_LIMIT, &self.log())
+    }
+
+    /// Formats a data folder once; a broker begins with a copy, and saves a JVM's start.
+    fn format(&self) -> Result<()> {
+        let folder = self.folder.join("formatted");
+        make(&folder)?;
+        let properties = folder.join("broker.properties");
+        write(&properties, &settings(&folder, Ports::free()?, &[]))?;
+        let mut command = self.java(&folder, None)?;
+        command.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
+        run(&mut command, Duration::from_secs(120), &self.log())
+    }
+
+    /// Starts and stops a broker that records its classes: later starts take 2 s instead of 3.
+    fn archive_classes(&self) -> Result<()> {
+        let folder = self.folder.join("recording");
+        make(&folder)?;
+        write(&folder.join("broker.properties"), &settings(&folder, Ports::free()?, &[]))?;
+        self.copy_formatted(&folder)?;
+        let new = self.folder.join("classes.new");
+        let mut command = self.java(&folder, Some(format!("-XX:ArchiveClassesAtExit={}", new.display())))?;
+        let mut broker = command
+            .arg("kafka.Kafka")
+            .arg(folder.join("broker.properties"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing(|| "start java".to_owned())?;
+        let _guard = Run::own()?.guard(broker.id())?;
+        let log = folder.join("server.log");
+        let started = poll(Duration::from_secs(120), || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("Kafka Server started")).then_some(())
+        });
+        if let Some(process) = Process::find(broker.id()) {
+            process.signal(if started.is_some() { Signal::TERM } else { Signal::KILL });
+        }
+        let ended = poll(Duration::from_secs(120), || broker.try_wait().ok().flatten());
+        if ended.is_none() {
+            broker.kill().and_then(|()| broker.wait()).doing(|| "end java".to_owned())?;
+        }
+        if started.is_none() || !new.exists() {
+            let words = tail(&log);
+            return Err(Error::new(format!("Kafka {VERSION} did not start and stop, {}:\n{words}", log.display())));
+        }
+        fs::rename(&new, self.folder.join("classes.jsa")).doing(|| format!("keep {}", new.display()))?;
+        fs::remove_dir_all(&folder).doing(|| format!("remove {}", folder.display()))
+    }
+
+    /// Puts formatted data into a broker's folder.
+    pub(super) fn copy_formatted(&self, broker: &Path) -> Result<()> {
+        copy_folder(&self.folder.join("formatted").join("data"), &broker.join("data"), &broker.join("out.log"))
+    }
+
+    /// The command line of the broker that lives in `broker`.
+    pub(super) fn command(&self, broker: &Path) -> Vec<String> {
+        let archive = format!("-XX:SharedArchiveFile={}", self.folder.join("classes.jsa").display());
+        let mut words = vec![self.java.display().to_string()];
+        words.extend(self.options(broker));
+        // where another JVM made the archive, this one starts without, in a second more
+        words.extend([archive, "kafka.Kafka".to_owned()]);
+        words.push(broker.join("broker.properties").display().to_string());
+        words
+    }
+
+    fn java(&self, broker: &Path, option: Option<String>) -> Result<Command> {
+        let mut command = Command::new(&self.java);
+        command.args(self.options(broker)).args(option).env("CLASSPATH", self.class_path()?);
+        Ok(command)
+    }
+
+    fn options(&self, broker: &Path) -> Vec<String> {
+        vec![
+            "-Xms128m".to_owned(),
+            "-Xmx512m".to_owned(),
+            // a short life on few cores: no compiler for the long run, no threads for the collector
+            "-XX:+UseSerialGC".to_owned(),
+            "-XX:TieredStopAtLevel=1".to_owned(),
+            "-XX:-UsePerfData".to_owned(),
+            format!("-Dkafka.logs.dir={}", broker.display()),
+            format!("-Dlog4j2.configurationFile={}", self.folder.join("log4j2.properties").display()),
+        ]
+    }
+
+    /// Every jar, in one order: the archive of classes is good for that order only.
+    pub(super) fn class_path(&self) -> Result<String> {
+        let lib = self.folder.join("lib");
+        let mut jars = Vec::new();
+        for entry in fs::read_dir(&lib).doing(|| format!("read {}", lib.display()))? {
+            jars.push(entry.doing(|| format!("read {}", lib.display()))?.path().display().to_string());
+        }
+        jars.sort();
+        Ok(jars.join(":"))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("install.log")
+    }
+}
+
+/// The settings of the broker that lives in `broker`.
+pub(super) fn settings(broker: &Path, ports: Ports, more: &[(String, String)]) -> String {
+    let Ports { broker: port, controller } = ports;
+    let mut text = format!(
+        "{}\
+        controller.quorum.voters=1@127.0.0.1:{controller}\n\
+        listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+        advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+        log.dirs={}\n",
+        include_str!("broker.properties"),
+        broker.join("data").display()
+    );
+    for (key, value) in more {
+        text.push_str(&format!("{key}={value}\n"));
+    }
+    text
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).doing(|| format!("write {}", path.display()))
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).doing(|| format!("make {}", folder.display()))
+}
