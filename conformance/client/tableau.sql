@@ -1,0 +1,15 @@
+SET 'sql-client.execution.result-mode' = 'TABLEAU';
+SET 'execution.runtime-mode' = 'streaming';
+SET 'table.local-time-zone' = 'UTC';
+CREATE TABLE changes (id INT, k STRING, v INT) WITH ('connector' = 'filesystem', 'path' = '${DATA}/changes.csv', 'format' = 'csv', 'csv.null-literal' = 'NULL');
+SELECT * FROM changes WHERE id < 6;
+SELECT k, SUM(v) AS total, 'text of more than thirty characters' AS txt FROM changes WHERE id < 4 GROUP BY k;
+SELECT * FROM changes WHERE id > 100;
+SELECT CAST(1 AS TINYINT) AS t, CAST(1 AS SMALLINT) AS s, CAST(1 AS BIGINT) AS b, CAST(1.5 AS FLOAT) AS f, CAST(1.5 AS DOUBLE) AS d, TRUE AS y;
+SELECT CAST(1.5 AS DECIMAL(10, 2)) AS d, CAST(1.5 AS DECIMAL(38, 18)) AS e, CAST('ab' AS CHAR(3)) AS c, CAST('ab' AS VARCHAR(5)) AS v, CAST('ab' AS VARCHAR(50)) AS w;
+SELECT DATE '2026-01-01' AS d, TIME '01:02:03' AS t, TIMESTAMP '2026-01-01 01:02:03' AS a, CAST(TIMESTAMP '2026-01-01 01:02:03' AS TIMESTAMP(3)) AS b, CAST(TIMESTAMP '2026-01-01 01:02:03' AS TIMESTAMP(6)) AS c, TO_TIMESTAMP_LTZ(0, 3) AS z;
+SELECT ARRAY[1, 2] AS a, MAP['a', 1] AS m, ROW(1, 'x') AS r, x'0a' AS b, '日本' AS j, CAST(NULL AS INT) AS n, INTERVAL '1' DAY AS i;
+SELECT 1 AS a_name_longer_than_its_values, 'x';
+SHOW TABLES;
+DESCRIBE changes;
+SELECT nope FROM changes;
