@@ -212,8 +212,15 @@ mod tests {
     #[test]
     fn display_shows_message_causes_places_and_remedy_on_one_line() {
         let io = std::io::Error::other("connection refused");
-        let error = Error::external("cannot reach the broker").caused_by(io).with("topic", "t").with("table", "orders").hint("is it running?");
-        assert_eq!(error.to_string(), "cannot reach the broker: connection refused (topic: t, table: orders); is it running?");
+        let error = Error::external("cannot reach the broker")
+            .caused_by(io)
+            .with("topic", "t")
+            .with("table", "orders")
+            .hint("is it running?");
+        assert_eq!(
+            error.to_string(),
+            "cannot reach the broker: connection refused (topic: t, table: orders); is it running?"
+        );
     }
 
     #[test]

@@ -21,20 +21,28 @@ impl FromStr for MemorySize {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::user(format!("'{text}' is not a size")).hint("write a whole number and a unit: b, kb, mb, gb or tb, for example '64mb'");
+        let bad = || {
+            Error::user(format!("'{text}' is not a size"))
+                .hint("write a whole number and a unit: b, kb, mb, gb or tb, for example '64mb'")
+        };
         let trimmed = text.trim().to_lowercase();
         let digits = trimmed.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = trimmed.split_at(digits);
         let number: u64 = number.parse().map_err(|_| bad())?;
         let unit = unit.trim();
-        let shift = if unit.is_empty() { 0 } else { UNITS.iter().find(|(names, _)| names.contains(&unit)).map(|(_, shift)| *shift).ok_or_else(bad)? };
+        let shift = if unit.is_empty() {
+            0
+        } else {
+            UNITS.iter().find(|(names, _)| names.contains(&unit)).map(|(_, shift)| *shift).ok_or_else(bad)?
+        };
         number.checked_mul(1 << shift).map(MemorySize).ok_or_else(bad)
     }
 }
 
 impl fmt::Display for MemorySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (names, shift) = UNITS.iter().rev().find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift)).unwrap_or(&UNITS[0]);
+        let (names, shift) =
+            UNITS.iter().rev().find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift)).unwrap_or(&UNITS[0]);
         write!(f, "{}{}", self.0 >> shift, names.first().unwrap_or(&"b"))
     }
 }

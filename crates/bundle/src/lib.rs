@@ -1,1 +1,29 @@
-//! The connectors of this build.
+//! The connectors of this build: the one place where connectors meet the engine.
+//!
+//! Those that need a client library stand behind a feature of their own (`kafka`, `jdbc`), on by default.
+
+use riverrun_connect::{Connector, Connectors};
+
+/// Every connector of this build, in the order in which they are listed to users.
+///
+/// ```
+/// assert_eq!(riverrun_bundle::connectors().get("datagen").unwrap().name, "datagen");
+/// ```
+pub fn connectors() -> Connectors {
+    let list: &[&'static Connector] = &[
+        &riverrun_datagen::DATAGEN,
+        &riverrun_print::PRINT,
+        &riverrun_print::BLACKHOLE,
+        &riverrun_filesystem::FILESYSTEM,
+        #[cfg(feature = "kafka")]
+        &riverrun_kafka::KAFKA,
+        #[cfg(feature = "kafka")]
+        &riverrun_kafka::UPSERT_KAFKA,
+        #[cfg(feature = "jdbc")]
+        &riverrun_jdbc::JDBC,
+    ];
+    Connectors::new(list.to_vec())
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,11 @@ impl Default for Cancellation {
 impl Cancellation {
     /// One that has not happened.
     pub fn new() -> Self {
-        Self(Arc::new(Shared { canceled: Mutex::new(false), changed: Condvar::new(), watch: watch::Sender::new(false) }))
+        Self(Arc::new(Shared {
+            canceled: Mutex::new(false),
+            changed: Condvar::new(),
+            watch: watch::Sender::new(false),
+        }))
     }
 
     /// Cancels; waiters wake at once. Further calls change nothing.

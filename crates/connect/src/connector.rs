@@ -57,8 +57,10 @@ impl Connectors {
     pub fn get(&self, name: &str) -> Result<&'static Connector> {
         self.iter().find(|connector| connector.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.iter().map(|connector| connector.name).collect();
-            let guess = nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
-            Error::user(format!("unknown connector '{name}'")).hint(format!("{guess}Available connectors: {}", names.join(", ")))
+            let guess =
+                nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+            Error::user(format!("unknown connector '{name}'"))
+                .hint(format!("{guess}Available connectors: {}", names.join(", ")))
         })
     }
 }

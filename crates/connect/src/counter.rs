@@ -32,6 +32,11 @@ impl Counters {
 
     /// Names and values now.
     pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(name, counter)| (*name, counter.get())).collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(name, counter)| (*name, counter.get()))
+            .collect()
     }
 }

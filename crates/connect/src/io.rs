@@ -12,7 +12,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// The operating system gives no threads.
 pub fn io_runtime() -> Result<Handle> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).thread_name("riverrun-io").enable_all().build());
+    let runtime = RUNTIME
+        .get_or_init(|| Builder::new_multi_thread().worker_threads(2).thread_name("riverrun-io").enable_all().build());
     match runtime {
         Ok(runtime) => Ok(runtime.handle().clone()),
         Err(error) => Err(Error::external(format!("cannot start the I/O threads: {error}"))),

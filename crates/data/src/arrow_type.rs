@@ -23,7 +23,9 @@ pub fn arrow_type(logical: &LogicalType) -> ArrowType {
         LogicalType::BigInt => ArrowType::Int64,
         LogicalType::Float => ArrowType::Float32,
         LogicalType::Double => ArrowType::Float64,
-        LogicalType::Decimal(precision, scale) => ArrowType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX)),
+        LogicalType::Decimal(precision, scale) => {
+            ArrowType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))
+        }
         LogicalType::Char(_) | LogicalType::VarChar(_) => ArrowType::Utf8,
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => ArrowType::Binary,
         LogicalType::Date => ArrowType::Date32,
@@ -81,7 +83,9 @@ fn lost(logical: &LogicalType) -> Option<String> {
         LogicalType::VarChar(n) if *n != MAX_LENGTH => Some(format!("varchar {n}")),
         LogicalType::Binary(n) => Some(format!("binary {n}")),
         LogicalType::VarBinary(n) if *n != MAX_LENGTH => Some(format!("varbinary {n}")),
-        LogicalType::Time(p) | LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) if !matches!(p, 3 | 6 | 9) => Some(format!("precision {p}")),
+        LogicalType::Time(p) | LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) if !matches!(p, 3 | 6 | 9) => {
+            Some(format!("precision {p}"))
+        }
         LogicalType::Multiset(_) => Some("multiset 0".into()),
         _ => None,
     }
@@ -181,7 +185,10 @@ mod tests {
             LogicalType::Array(int()),
             LogicalType::Map(Box::new(DataType::not_null(LogicalType::Char(2))), int()),
             LogicalType::Multiset(Box::new(DataType::not_null(LogicalType::STRING))),
-            LogicalType::Row(vec![RowField { name: "a".into(), data_type: DataType::not_null(LogicalType::Timestamp(0)) }]),
+            LogicalType::Row(vec![RowField {
+                name: "a".into(),
+                data_type: DataType::not_null(LogicalType::Timestamp(0)),
+            }]),
             LogicalType::Null,
         ];
         for p in 0..=9 {

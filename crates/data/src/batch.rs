@@ -83,7 +83,10 @@ impl Batch {
     pub fn filter(&self, mask: &BooleanArray) -> Result<Self> {
         let selected = |row: usize| mask.is_valid(row) && mask.value(row);
         let rows = compute::filter_record_batch(&self.rows, mask).map_err(arrow_error)?;
-        let kinds = self.kinds.as_ref().map(|kinds| kinds.iter().enumerate().filter(|(row, _)| selected(*row)).map(|(_, kind)| *kind).collect());
+        let kinds = self
+            .kinds
+            .as_ref()
+            .map(|kinds| kinds.iter().enumerate().filter(|(row, _)| selected(*row)).map(|(_, kind)| *kind).collect());
         Ok(Self { rows, kinds })
     }
 

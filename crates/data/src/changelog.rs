@@ -52,7 +52,12 @@ impl ChangelogMode {
 impl fmt::Display for ChangelogMode {
     /// As Flink's EXPLAIN writes it: `I,UB,UA,D`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = [(RowKind::Insert, "I"), (RowKind::UpdateBefore, "UB"), (RowKind::UpdateAfter, "UA"), (RowKind::Delete, "D")];
+        let names = [
+            (RowKind::Insert, "I"),
+            (RowKind::UpdateBefore, "UB"),
+            (RowKind::UpdateAfter, "UA"),
+            (RowKind::Delete, "D"),
+        ];
         let mut first = true;
         for (kind, name) in names {
             if self.contains(kind) {

@@ -1,6 +1,6 @@
 //! Options, defined once: key, older keys, type, default and a line of text.
 //!
-//! [`options!`](crate::options!) defines a struct and its [`OptionSpec`]s together; validation, `riverrun options` and the reference
+//! [`options!`](macro@crate::options) defines a struct and its [`OptionSpec`]s together; validation, `riverrun options` and the reference
 //! page come from that definition. An [`OptionReader`] holds what a user wrote in `WITH (...)`; the parts that understand some
 //! of it (connector, format) each read their set, and [`OptionReader::finish`] refuses what nobody read.
 //!

@@ -53,12 +53,15 @@ impl OptionReader {
     /// # Errors
     /// Names the unknown options with the nearest known one, and lists what is supported.
     pub fn finish(self) -> Result<()> {
-        let unknown: Vec<&str> = self.values.iter().filter(|(_, written)| !written.read).map(|(key, _)| key.as_str()).collect();
+        let unknown: Vec<&str> =
+            self.values.iter().filter(|(_, written)| !written.read).map(|(key, _)| key.as_str()).collect();
         let Some(first) = unknown.first() else { return Ok(()) };
         let mut supported = self.known.clone();
         supported.sort();
         supported.dedup();
-        let guess = nearest(first, supported.iter().map(String::as_str)).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+        let guess = nearest(first, supported.iter().map(String::as_str))
+            .map(|near| format!("did you mean '{near}'? "))
+            .unwrap_or_default();
         Err(Error::user(format!("Unsupported options found for {}: {}", self.owner, unknown.join(", ")))
             .hint(format!("{guess}Supported options: {}", supported.join(", "))))
     }
@@ -69,14 +72,20 @@ impl OptionReader {
             let key = format!("{prefix}{key}");
             if let Some(written) = self.values.get_mut(&key) {
                 written.read = true;
-                return T::parse(&written.text).map(Some).map_err(|error| error.with("option", &key).with("of", &self.owner));
+                return T::parse(&written.text)
+                    .map(Some)
+                    .map_err(|error| error.with("option", &key).with("of", &self.owner));
             }
         }
         Ok(None)
     }
 
     /// Takes every value whose key matches the wildcard of `spec`, by what the wildcard stands for.
-    pub(super) fn take_matching<T: OptionValue>(&mut self, prefix: &str, spec: &OptionSpec) -> Result<BTreeMap<String, T>> {
+    pub(super) fn take_matching<T: OptionValue>(
+        &mut self,
+        prefix: &str,
+        spec: &OptionSpec,
+    ) -> Result<BTreeMap<String, T>> {
         let mut found = BTreeMap::new();
         for (key, written) in &mut self.values {
             let Some(name) = key.strip_prefix(prefix).and_then(|rest| spec.wildcard(rest)) else { continue };
@@ -92,7 +101,8 @@ impl OptionReader {
 
     pub(super) fn missing(&self, prefix: &str, spec: &OptionSpec) -> Error {
         let key = format!("{prefix}{}", spec.key);
-        Error::user(format!("missing required option '{key}' for {}", self.owner)).hint(format!("add '{key}' = '...': {}", spec.description))
+        Error::user(format!("missing required option '{key}' for {}", self.owner))
+            .hint(format!("add '{key}' = '...': {}", spec.description))
     }
 }
 
@@ -132,7 +142,12 @@ mod tests {
 
     #[test]
     fn defaults_older_keys_and_wildcards_are_read() {
-        let mut r = reader(&[("path", "/tmp"), ("startup", "latest-offset"), ("fields.a.b.kind", "random"), ("password", "pw")]);
+        let mut r = reader(&[
+            ("path", "/tmp"),
+            ("startup", "latest-offset"),
+            ("fields.a.b.kind", "random"),
+            ("password", "pw"),
+        ]);
         let options: TestOptions = r.read().unwrap();
         assert_eq!((options.path.as_str(), options.start), ("/tmp", Start::Latest));
         assert_eq!(options.kinds["a.b"], "random");
@@ -153,7 +168,12 @@ mod tests {
         let mut r = reader(&[("path", "x"), ("pasword", "x")]);
         r.read::<TestOptions>().unwrap();
         let error = r.finish().unwrap_err().to_string();
-        assert!(error.starts_with("Unsupported options found for connector 'test': pasword; did you mean 'password'? Supported options: "), "{error}");
+        assert!(
+            error.starts_with(
+                "Unsupported options found for connector 'test': pasword; did you mean 'password'? Supported options: "
+            ),
+            "{error}"
+        );
     }
 
     #[test]
@@ -165,7 +185,10 @@ mod tests {
     #[test]
     fn definitions_carry_type_default_and_text() {
         let spec = TestOptions::specs()[1];
-        assert_eq!((spec.key, spec.type_name, spec.default, spec.required), ("scan.startup.mode", "Enum", Some("earliest-offset"), false));
+        assert_eq!(
+            (spec.key, spec.type_name, spec.default, spec.required),
+            ("scan.startup.mode", "Enum", Some("earliest-offset"), false)
+        );
         assert_eq!(spec.values, ["earliest-offset", "latest-offset"]);
         assert_eq!(spec.description, "Where to start.");
         assert!(TestOptions::specs()[0].required && TestOptions::specs()[2].secret);

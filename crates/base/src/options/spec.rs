@@ -35,7 +35,7 @@ impl OptionSpec {
     }
 }
 
-/// A struct made by [`options!`](crate::options!).
+/// A struct made by [`options!`](macro@crate::options).
 pub trait OptionSet: Sized {
     /// The definitions, in the order of the fields.
     fn specs() -> &'static [OptionSpec];
