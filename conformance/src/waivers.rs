@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use riverrun_base::{Error, Result};
 
-/// Reasons by case. A line of the file is `topic/case: reason`; `#` begins a comment.
+/// Reasons by case. A line of the file is `topic/case: reason`, or `topic/*: reason` for a whole topic; `#` begins a comment.
 #[derive(Clone, Debug, Default)]
 pub struct Waivers(BTreeMap<String, String>);
 
@@ -28,11 +28,17 @@ impl Waivers {
 
     /// Why a case may differ.
     pub fn reason(&self, case: &str) -> Option<&str> {
-        self.0.get(case).map(String::as_str)
+        let whole = || self.0.get(&format!("{}/*", case.split('/').next().unwrap_or_default()));
+        self.0.get(case).or_else(whole).map(String::as_str)
+    }
+
+    /// Whether the whole topic of a case is waived, so that a case that is answered alike needs no word.
+    pub fn is_topic(&self, case: &str) -> bool {
+        !self.0.contains_key(case) && self.reason(case).is_some()
     }
 
     /// The waived cases of a topic.
     pub fn of_topic<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.keys().map(String::as_str).filter(move |case| case.split_once('/').is_some_and(|(of, _)| of == topic))
+        self.0.keys().map(String::as_str).filter(move |case| case.split_once('/').is_some_and(|(of, _)| of == topic && !case.ends_with("/*")))
     }
 }

@@ -40,7 +40,7 @@ pub struct FormatFactory {
 }
 
 /// Every format there is.
-pub static FORMATS: &[&FormatFactory] = &[];
+pub static FORMATS: &[&FormatFactory] = &[&crate::csv::FACTORY, &crate::json::FACTORY, &crate::raw::FACTORY];
 
 /// The format of this name.
 ///

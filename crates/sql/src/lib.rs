@@ -1,1 +1,32 @@
-//! Flink SQL: statements, catalog, planner, operators.
+//! Flink SQL: statements, catalog, planner and the operators that carry a plan out.
+//!
+//! A script goes through `parser` (text to statements), `plan` (names and types, a logical plan), `stream` (changelog modes, the job
+//! graph) and runs on the runtime with `operators`. Expressions are typed once in `expr` and evaluated on whole columns in `eval`.
+//!
+//! ```no_run
+//! use riverrun_sql::{Outcome, Session};
+//! # fn run(connectors: riverrun_connect::Connectors) -> riverrun_base::Result<()> {
+//! let mut session = Session::new(connectors);
+//! let script = session.parse("CREATE TABLE t (a INT) WITH ('connector' = 'datagen'); INSERT INTO s SELECT a FROM t")?;
+//! session.check(&script)?;
+//! for step in &script.steps {
+//!     if let Outcome::Insert(job) = session.execute(step)? {
+//!         job.start()?.wait()?;
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+
+mod cast;
+mod catalog;
+mod eval;
+mod expr;
+mod functions;
+mod operators;
+mod parser;
+mod plan;
+mod session;
+mod stream;
+mod types;
+
+pub use session::{Column, InsertJob, Outcome, QueryJob, QueryRows, ResultTable, Row, Script, Session, SettingSpec, Step, setting_specs};

@@ -1,1 +1,53 @@
-//! The kafka and upsert-kafka connectors.
+//! The `kafka` and `upsert-kafka` connectors, on librdkafka.
+//!
+//! Options, defaults, metadata and meaning are those of Flink's Kafka SQL connector
+//! (<https://nightlies.apache.org/flink/flink-docs-stable/docs/connectors/table/kafka/>). What differs, and why:
+//!
+//! - Where records at a position are gone (removed by retention), reading goes on at the beginning with a warning, unless
+//!   `properties.auto.offset.reset` says `latest`, or the start mode is `group-offsets` and it says nothing: then the job fails.
+//! - A sink is told of every record that a broker refuses, and fails; a missing topic or broker is an error within seconds.
+//!
+//! A source's enumerator finds partitions and looks their first offsets up; readers assign partitions to themselves, take records in batches
+//! without copying them, and decode a batch of one partition at a time. A sink counts acknowledgements.
+
+mod batch_queue;
+mod client;
+mod columns;
+mod decode;
+mod encode;
+mod enumerator;
+mod jaas;
+mod metadata;
+mod options;
+mod partitioner;
+mod position;
+mod properties;
+mod reader;
+mod scan;
+mod sink;
+mod source;
+mod table;
+mod upsert;
+mod writer;
+
+use riverrun_connect::Connector;
+
+/// `'connector' = 'kafka'`: reads and writes topics; rows are insertions, or what the value format says.
+pub static KAFKA: Connector = Connector {
+    name: "kafka",
+    description: "Reads and writes topics of Apache Kafka.",
+    options: options::kafka_specs,
+    metadata: metadata::keys,
+    source: Some(source::kafka),
+    sink: Some(sink::kafka),
+};
+
+/// `'connector' = 'upsert-kafka'`: a topic as a table with a primary key, which is the key of its records; a record without a value deletes.
+pub static UPSERT_KAFKA: Connector = Connector {
+    name: "upsert-kafka",
+    description: "Reads and writes topics of Apache Kafka as changes by key.",
+    options: options::upsert_kafka_specs,
+    metadata: metadata::keys,
+    source: Some(source::upsert_kafka),
+    sink: Some(sink::upsert_kafka),
+};

@@ -1,0 +1,12 @@
+//! The program as its user meets it: what it prints, how it ends, and the examples against real servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod kafka_to_mysql;
+mod kit;
+mod life;
+mod live;
+mod mistakes;
+mod options;
+mod outputs;
+mod script_files;
+mod spend_report;

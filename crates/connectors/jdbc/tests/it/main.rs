@@ -1,0 +1,11 @@
+//! The jdbc connector against real databases: MariaDB, PostgreSQL, SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod database;
+mod flush;
+mod outage;
+mod rate;
+mod refused;
+mod scan;
+mod types;
+mod write;

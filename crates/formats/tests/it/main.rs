@@ -1,0 +1,7 @@
+//! What holds for every format, table and row: found by looking for the opposite.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod grouping;
+mod rows;
+mod round_trip;
+mod robustness;

@@ -1,0 +1,148 @@
+//! Metrics as Prometheus reads them, under the names that Flink's reporter gives them.
+
+use std::fmt::{Display, Write};
+
+use super::{MetricsSnapshot, OperatorSnapshot, TaskSnapshot};
+
+/// Where a metric comes from, and its value.
+type Sample = (String, String);
+
+/// The text format (version 0.0.4) of jobs' metrics, for `GET /metrics`. Samples of a name stand together, whichever
+/// job they are of.
+pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
+    let mut text = String::new();
+    let tasks = || jobs.iter().flat_map(|job| job.tasks.iter().map(move |task| (job, task)));
+    let task_gauge = |text: &mut String, name: &str, value: fn(&TaskSnapshot) -> Option<f64>| {
+        let samples = tasks().filter_map(|(job, task)| Some((task_labels(job, task), value(task)?.to_string())));
+        family(text, &format!("task_{name}"), "gauge", samples);
+    };
+    task_gauge(&mut text, "busyTimeMsPerSecond", |task| Some(task.busy_ms_per_second));
+    task_gauge(&mut text, "backPressuredTimeMsPerSecond", |task| Some(task.backpressured_ms_per_second));
+    task_gauge(&mut text, "idleTimeMsPerSecond", |task| Some(task.idle_ms_per_second));
+    task_gauge(&mut text, "buffers_inPoolUsage", |task| task.in_pool_usage);
+    let operators = || tasks().flat_map(|(job, task)| task.operators.iter().map(move |operator| (job, task, operator)));
+    let operator_metric = |text: &mut String, name: &str, kind: &str, value: fn(&OperatorSnapshot) -> Option<i128>| {
+        let samples = operators().filter_map(|(job, task, operator)| {
+            Some((operator_labels(job, task, operator), value(operator)?.to_string()))
+        });
+        family(text, &format!("task_operator_{name}"), kind, samples);
+    };
+    operator_metric(&mut text, "numRecordsIn", "counter", |operator| Some(operator.records_in.into()));
+    operator_metric(&mut text, "numRecordsOut", "counter", |operator| Some(operator.records_out.into()));
+    operator_metric(&mut text, "numBytesIn", "counter", |operator| Some(operator.bytes_in.into()));
+    operator_metric(&mut text, "numBytesOut", "counter", |operator| Some(operator.bytes_out.into()));
+    operator_metric(&mut text, "currentInputWatermark", "gauge", |operator| operator.input_watermark.map(Into::into));
+    operator_metric(&mut text, "currentOutputWatermark", "gauge", |operator| operator.output_watermark.map(Into::into));
+    operator_metric(&mut text, "watermarkLag", "gauge", |operator| operator.watermark_lag.map(Into::into));
+    let mut names: Vec<&str> =
+        operators().flat_map(|(_, _, operator)| operator.counters.iter().map(|(name, _)| *name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let samples = operators().flat_map(|(job, task, operator)| {
+            let values = operator.counters.iter().filter(|(counter, _)| *counter == name);
+            values.map(move |(_, value)| (operator_labels(job, task, operator), value.to_string()))
+        });
+        family(&mut text, &format!("task_operator_{}", metric_name(name)), "counter", samples);
+    }
+    text
+}
+
+fn family(text: &mut String, name: &str, kind: &str, samples: impl Iterator<Item = Sample>) {
+    let mut samples = samples.peekable();
+    if samples.peek().is_none() {
+        return;
+    }
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# TYPE flink_taskmanager_job_{name} {kind}");
+    for (labels, value) in samples {
+        let _ = writeln!(text, "flink_taskmanager_job_{name}{{{labels}}} {value}");
+    }
+}
+
+fn task_labels(job: &MetricsSnapshot, task: &TaskSnapshot) -> String {
+    let mut labels = String::new();
+    label(&mut labels, "job_name", &job.job);
+    label(&mut labels, "task_name", &task.name);
+    label(&mut labels, "subtask_index", task.subtask);
+    labels
+}
+
+fn operator_labels(job: &MetricsSnapshot, task: &TaskSnapshot, operator: &OperatorSnapshot) -> String {
+    let mut labels = task_labels(job, task);
+    label(&mut labels, "operator_name", &operator.name);
+    labels
+}
+
+fn label(labels: &mut String, key: &str, value: impl Display) {
+    let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let separator = if labels.is_empty() { "" } else { "," };
+    let _ = write!(labels, "{separator}{key}=\"{value}\"");
+}
+
+/// A counter's name with what Prometheus does not allow replaced.
+fn metric_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use riverrun_protocol::JobStatus;
+
+    use super::*;
+    use crate::OperatorKind;
+
+    #[test]
+    fn the_text_has_flinks_names_and_escaped_labels() {
+        let operator = OperatorSnapshot {
+            name: "Source: \"t\"".into(),
+            kind: OperatorKind::Source,
+            records_in: 5,
+            records_out: 5,
+            bytes_in: 40,
+            bytes_out: 0,
+            input_watermark: None,
+            output_watermark: Some(-1),
+            watermark_lag: None,
+            counters: vec![("numRecordsInErrors", 2)],
+        };
+        let task = TaskSnapshot {
+            name: "Source: \"t\"".into(),
+            subtask: 1,
+            parallelism: 2,
+            ended: false,
+            busy: Duration::ZERO,
+            backpressured: Duration::ZERO,
+            idle: Duration::ZERO,
+            busy_ms_per_second: 12.5,
+            backpressured_ms_per_second: 0.0,
+            idle_ms_per_second: 987.5,
+            in_pool_usage: None,
+            operators: vec![operator],
+        };
+        let job =
+            MetricsSnapshot { job: "j".into(), status: JobStatus::Running, uptime: Duration::ZERO, tasks: vec![task] };
+        let text = prometheus_text(&[job]);
+        let lines: Vec<&str> = text.lines().collect();
+        let labels = r#"job_name="j",task_name="Source: \"t\"",subtask_index="1""#;
+        for expected in [
+            "# TYPE flink_taskmanager_job_task_busyTimeMsPerSecond gauge".to_owned(),
+            format!("flink_taskmanager_job_task_busyTimeMsPerSecond{{{labels}}} 12.5"),
+            "# TYPE flink_taskmanager_job_task_operator_numRecordsIn counter".to_owned(),
+            format!(
+                "flink_taskmanager_job_task_operator_numRecordsIn{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 5"
+            ),
+            format!(
+                "flink_taskmanager_job_task_operator_currentOutputWatermark{{{labels},operator_name=\"Source: \\\"t\\\"\"}} -1"
+            ),
+            format!(
+                "flink_taskmanager_job_task_operator_numRecordsInErrors{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 2"
+            ),
+        ] {
+            assert!(lines.contains(&expected.as_str()), "{expected}\nis not in\n{text}");
+        }
+        assert!(!text.contains("currentInputWatermark") && !text.contains("inPoolUsage"), "{text}");
+    }
+}

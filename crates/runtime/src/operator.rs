@@ -1,0 +1,124 @@
+//! What an operator implements.
+
+use riverrun_base::Result;
+use riverrun_connect::{Cancellation, Counters, SplitId, TaskContext};
+use riverrun_protocol::Timestamp;
+
+use crate::{Barrier, KeyGroupRange};
+
+/// Where an operator puts its results: the next operator of the chain, an exchange, or several of them.
+pub trait Output<B> {
+    /// Passes a batch on, and waits while the way is full. An empty batch is dropped.
+    ///
+    /// # Errors
+    /// An operator further on fails, or the job stops. The caller returns the error at once: the job is ending.
+    fn emit(&mut self, batch: B) -> Result<()>;
+}
+
+/// Turns a stream of `I` into a stream of `O`. One thread owns it and calls it, one call at a time; it may block, which
+/// slows its input down.
+///
+/// Its state belongs to it alone. A factory makes one for each subtask, in the thread that will own it.
+pub trait Operator<I, O = I>: Send {
+    /// Takes a batch, which is never empty.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn process(&mut self, batch: I, out: &mut dyn Output<O>) -> Result<()>;
+
+    /// Event time has come to `watermark`, which only rises; [`MAX_WATERMARK`](crate::MAX_WATERMARK) when the input is
+    /// exhausted. The runtime passes the watermark on after the call.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn watermark(&mut self, watermark: Timestamp, out: &mut dyn Output<O>) -> Result<()> {
+        let (_, _) = (watermark, out);
+        Ok(())
+    }
+
+    /// The next processing time (epoch milliseconds) at which [`Self::on_processing_time`] wants to be called. It is
+    /// asked after each element, so it is cheap.
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Called at or after [`Self::deadline`], between elements, with the processing time now (epoch milliseconds).
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn on_processing_time(&mut self, now: Timestamp, out: &mut dyn Output<O>) -> Result<()> {
+        let (_, _) = (now, out);
+        Ok(())
+    }
+
+    /// A checkpoint cuts the stream here: rows held back for speed (not state) are emitted now, before the barrier goes
+    /// on.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn barrier(&mut self, barrier: Barrier, out: &mut dyn Output<O>) -> Result<()> {
+        let (_, _) = (barrier, out);
+        Ok(())
+    }
+
+    /// The last call: nothing follows. Rows held back are emitted. Results that wait for event time have come out with
+    /// [`MAX_WATERMARK`](crate::MAX_WATERMARK) before it; after an orderly stop there was none, and they stay in.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn finish(&mut self, out: &mut dyn Output<O>) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
+}
+
+/// Works in the source's task on the batches of each split, before splits are mixed: computed columns, and event time.
+pub trait SplitOperator<I, O = I>: Send {
+    /// The batch to pass on, and the watermark that it allows for its split: the largest over its rows. Without one the
+    /// split has no event time.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn apply(&mut self, split: &SplitId, batch: I) -> Result<(O, Option<Timestamp>)>;
+}
+
+/// Passes batches on, without event time.
+impl<B> SplitOperator<B> for () {
+    fn apply(&mut self, _: &SplitId, batch: B) -> Result<(B, Option<Timestamp>)> {
+        Ok((batch, None))
+    }
+}
+
+/// What a subtask of an operator knows about its place.
+#[derive(Clone, Debug)]
+pub struct OperatorContext {
+    /// The operator's name.
+    pub name: String,
+    /// The name under which its state is stored.
+    pub uid: Option<String>,
+    /// The index of the subtask, from 0.
+    pub subtask: usize,
+    /// How many subtasks there are.
+    pub parallelism: usize,
+    /// The number of key groups.
+    pub max_parallelism: usize,
+    /// The key groups whose rows a hash exchange sends here.
+    pub key_groups: KeyGroupRange,
+    /// Says when the job stops; whatever waits in an operator waits on it.
+    pub cancellation: Cancellation,
+    /// Where it counts what it does, for the metrics: `numLateRecordsDropped`.
+    pub counters: Counters,
+}
+
+impl OperatorContext {
+    /// The same, as connectors know it.
+    pub fn task_context(&self) -> TaskContext {
+        TaskContext {
+            task: self.name.clone(),
+            subtask: self.subtask,
+            parallelism: self.parallelism,
+            cancellation: self.cancellation.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+}

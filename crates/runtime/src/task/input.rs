@@ -1,0 +1,99 @@
+//! A task that reads from a gate.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use riverrun_base::Result;
+use riverrun_protocol::alignment::Action;
+use riverrun_protocol::{BarrierAlignment, WatermarkMerge};
+
+use crate::gate::Gate;
+use crate::job::JobEvent;
+use crate::task::{Link, TaskBuild, pass_on};
+use crate::{Barrier, Data, Element};
+
+/// Runs the chain behind `link` on what comes into the gate of `node`, until all its channels have ended.
+pub(crate) fn run_gate<B: Data>(build: &TaskBuild<'_>, node: usize, link: Box<dyn Link<B>>) -> Result<()> {
+    let gate = build.gate::<B>(node)?;
+    let channels = gate.channels();
+    let mut task = GateTask {
+        build,
+        gate,
+        link,
+        watermarks: WatermarkMerge::new(channels),
+        alignment: BarrierAlignment::new(channels),
+        open: channels,
+    };
+    while task.open > 0 {
+        task.step()?;
+    }
+    task.link.end()
+}
+
+struct GateTask<'a, B> {
+    build: &'a TaskBuild<'a>,
+    gate: Arc<Gate<B>>,
+    link: Box<dyn Link<B>>,
+    watermarks: WatermarkMerge,
+    alignment: BarrierAlignment,
+    /// How many channels have not ended.
+    open: usize,
+}
+
+impl<B: Data> GateTask<'_, B> {
+    /// Does what is due, then waits for one element, or until something is due.
+    fn step(&mut self) -> Result<()> {
+        let mut deadline = self.link.deadline();
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.link.on_time()?;
+            deadline = self.link.deadline();
+        }
+        match self.gate.receive(deadline, &self.build.metrics)? {
+            Some((channel, element)) => self.take(channel, element),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, channel: usize, element: Element<B>) -> Result<()> {
+        match element {
+            Element::Data(batch) => self.link.emit(batch),
+            Element::Watermark(watermark) => pass_on(self.watermarks.watermark(channel, watermark), &mut *self.link),
+            Element::Idle => pass_on(self.watermarks.idle(channel), &mut *self.link),
+            Element::Active => pass_on(self.watermarks.active(channel), &mut *self.link),
+            Element::Barrier(barrier) => {
+                let actions = self.alignment.barrier(channel, barrier.checkpoint);
+                self.align(actions)
+            }
+            // The watermark is left as it is: a channel that was exhausted has said so, and for one that was stopped
+            // event time stands still.
+            Element::End => {
+                self.open -= 1;
+                let actions = self.alignment.ended(channel);
+                self.align(actions)
+            }
+        }
+    }
+
+    fn align(&mut self, actions: Vec<Action>) -> Result<()> {
+        for action in actions {
+            match action {
+                Action::Block(channel) => self.gate.block(channel),
+                Action::UnblockAll => self.gate.unblock_all(),
+                Action::Complete(checkpoint) => {
+                    let barrier = Barrier { checkpoint };
+                    self.link.barrier(barrier)?;
+                    self.build.acknowledge(barrier);
+                }
+                Action::Abort(checkpoint) => {
+                    let build = self.build;
+                    build.execution.shared.tell(JobEvent::Declined {
+                        checkpoint,
+                        task: build.name(),
+                        subtask: build.subtask,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

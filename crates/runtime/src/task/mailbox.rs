@@ -1,0 +1,104 @@
+//! What a source's task is told from outside: its splits, barriers, and to stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use riverrun_base::{Error, Result};
+use riverrun_connect::Split;
+
+use crate::Barrier;
+
+/// The mailbox of one source task. Its contents are a state, not a queue: it grows only with splits and barriers that
+/// someone asked for.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// Whether there may be mail: what the task looks at between polls.
+    flag: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    mail: Mail,
+    closed: bool,
+}
+
+/// What has come since the task looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    pub(crate) splits: Vec<Split>,
+    /// Splits were dealt out, even if none was for this task.
+    pub(crate) assigned: bool,
+    /// No split follows.
+    pub(crate) no_more_splits: bool,
+    pub(crate) barriers: Vec<Barrier>,
+    pub(crate) stop: bool,
+}
+
+impl Mailbox {
+    /// Deals out splits; none follow if `no_more`.
+    pub(crate) fn assign(&self, splits: Vec<Split>, no_more: bool) {
+        self.post(|state| {
+            state.mail.splits.extend(splits);
+            state.mail.assigned = true;
+            state.mail.no_more_splits |= no_more;
+        });
+    }
+
+    pub(crate) fn barrier(&self, barrier: Barrier) {
+        self.post(|state| state.mail.barriers.push(barrier));
+    }
+
+    pub(crate) fn stop(&self) {
+        self.post(|state| state.mail.stop = true);
+    }
+
+    /// Ends every wait; from now on [`Self::take`] and [`Self::wait`] fail.
+    pub(crate) fn close(&self) {
+        self.post(|state| state.closed = true);
+    }
+
+    /// Whether there may be mail, without taking the lock.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.flag.load(Ordering::Acquire)
+    }
+
+    /// What has come.
+    ///
+    /// # Errors
+    /// The job stops.
+    pub(crate) fn take(&self) -> Result<Mail> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::canceled());
+        }
+        self.flag.store(false, Ordering::Release);
+        Ok(std::mem::take(&mut state.mail))
+    }
+
+    /// Waits for mail, until `deadline` at most.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) {
+        let mut state = self.lock();
+        while !self.has_mail() {
+            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return,
+                Some(left) => self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+
+    fn post(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        self.flag.store(true, Ordering::Release);
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,264 @@
+//! A task that reads splits.
+//!
+//! Between two polls of its reader it looks into its mailbox (splits, barriers, stop) and does what is due in its
+//! chain, so a poll waits for [`POLL_WAIT`] at most. Each split has a watermark of its own; what goes down the chain is
+//! their minimum.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use riverrun_base::{Error, Result};
+use riverrun_connect::{Polled, SourceReader, SplitId};
+use riverrun_protocol::{MAX_WATERMARK, WatermarkMerge};
+
+use crate::job::Assignments;
+use crate::metrics::Waiting;
+use crate::task::chain::earlier;
+use crate::task::{Link, Mailbox, Probe, TaskBuild, pass_on};
+use crate::{Data, SplitOperator};
+
+/// How long a poll of the reader may wait: what a barrier or a stop waits for at most.
+const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How long the task waits itself when a reader returns from a waiting poll at once and with nothing.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// Reads the splits of one subtask of a source.
+pub(crate) struct SourceTask<'a, B0, B> {
+    build: &'a TaskBuild<'a>,
+    probe: Probe,
+    reader: Box<dyn SourceReader<B0>>,
+    split_operator: Box<dyn SplitOperator<B0, B>>,
+    link: Box<dyn Link<B>>,
+    mailbox: Arc<Mailbox>,
+    assignments: Arc<Assignments>,
+    splits: HashMap<SplitId, SplitState>,
+    watermarks: WatermarkMerge,
+    idleness: Option<Idleness>,
+    assigned: bool,
+    no_more_splits: bool,
+}
+
+/// An unfinished split.
+struct SplitState {
+    /// Its input of the merge of watermarks.
+    input: usize,
+    /// When it last brought rows, on the clock of [`Idleness`].
+    last_rows: Duration,
+}
+
+/// Finds splits that bring nothing, on a clock of its own.
+///
+/// The clock goes only while the reader could have brought rows of every split: through polls that bring nothing. A poll
+/// that brings rows, with the work on them and the wait for room behind it, moves it by a small part of the timeout at
+/// most, so that no split is found idle before the reader has had several turns for each.
+struct Idleness {
+    timeout: Duration,
+    /// What the clock shows.
+    now: Duration,
+    /// No split can be found idle before.
+    next_check: Duration,
+    /// When the present poll began.
+    turn: Instant,
+}
+
+impl Idleness {
+    fn new(timeout: Duration) -> Self {
+        Self { timeout, now: Duration::ZERO, next_check: timeout, turn: Instant::now() }
+    }
+
+    /// Ends a turn in which one of `splits` splits brought rows, or none did.
+    fn advance(&mut self, brought: bool, splits: usize) {
+        let passed = self.turn.elapsed();
+        let turns = u32::try_from(splits).unwrap_or(u32::MAX).saturating_mul(4).max(1);
+        self.now += if brought { passed.min(self.timeout / turns) } else { passed };
+    }
+}
+
+/// Whether a task goes on.
+enum Next {
+    Continue,
+    Exhausted,
+    Stopped,
+}
+
+impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
+    pub(crate) fn new(
+        build: &'a TaskBuild<'a>,
+        node: usize,
+        reader: Box<dyn SourceReader<B0>>,
+        split_operator: Box<dyn SplitOperator<B0, B>>,
+        link: Box<dyn Link<B>>,
+        idle_timeout: Option<Duration>,
+    ) -> Result<Self> {
+        let assignments =
+            build.execution.assignments[node].clone().ok_or_else(|| Error::internal("a source has no assignments"))?;
+        Ok(Self {
+            build,
+            probe: build.probe(node),
+            reader,
+            split_operator,
+            link,
+            mailbox: assignments.mailbox(build.subtask)?,
+            assignments,
+            splits: HashMap::new(),
+            watermarks: WatermarkMerge::new(0),
+            idleness: idle_timeout.map(Idleness::new),
+            assigned: false,
+            no_more_splits: false,
+        })
+    }
+
+    /// Reads until the last split is finished, or the job stops.
+    pub(crate) fn run(mut self) -> Result<()> {
+        loop {
+            match self.step()? {
+                Next::Continue => {}
+                Next::Exhausted => {
+                    if self.watermarks.combined() != MAX_WATERMARK {
+                        self.probe.metrics.output_watermark(MAX_WATERMARK);
+                        self.link.watermark(MAX_WATERMARK)?;
+                    }
+                    return self.link.end();
+                }
+                Next::Stopped => return self.link.end(),
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Next> {
+        if self.mailbox.has_mail() && self.read_mail()? {
+            return Ok(Next::Stopped);
+        }
+        if self.no_more_splits && self.splits.is_empty() {
+            return Ok(Next::Exhausted);
+        }
+        let mut deadline = self.link.deadline();
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.link.on_time()?;
+            deadline = self.link.deadline();
+        }
+        if self.splits.is_empty() {
+            let _idle = self.build.metrics.wait(Waiting::ForInput);
+            self.mailbox.wait(deadline);
+        } else {
+            let brought = self.poll(deadline)?;
+            self.find_idle_splits(brought)?;
+        }
+        Ok(Next::Continue)
+    }
+
+    /// Does what the mailbox says; `true` if it says to stop.
+    fn read_mail(&mut self) -> Result<bool> {
+        let mail = self.mailbox.take()?;
+        if !mail.splits.is_empty() {
+            let last_rows = self.idleness.as_ref().map_or(Duration::ZERO, |idleness| idleness.now);
+            for split in &mail.splits {
+                let (input, changes) = self.watermarks.add();
+                self.splits.insert(Arc::clone(&split.id), SplitState { input, last_rows });
+                pass_on(changes, &mut *self.link)?;
+            }
+            self.reader.add_splits(mail.splits)?;
+        }
+        self.assigned |= mail.assigned;
+        self.no_more_splits |= mail.no_more_splits;
+        if self.assigned && self.splits.is_empty() && !self.no_more_splits {
+            pass_on(self.watermarks.evaluate(), &mut *self.link)?;
+        }
+        for barrier in mail.barriers {
+            self.link.barrier(barrier)?;
+            self.build.acknowledge(barrier);
+        }
+        Ok(mail.stop)
+    }
+
+    /// Asks the reader for rows; only if there are none at once does it wait for them, as that time is idle. Answers
+    /// whether anything came.
+    fn poll(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        if let Some(idleness) = &mut self.idleness {
+            idleness.turn = Instant::now();
+        }
+        let mut polled = self.reader.poll(Duration::ZERO)?;
+        if matches!(polled, Polled::Nothing) {
+            let before = Instant::now();
+            let end = earlier(Some(before + POLL_WAIT), deadline).unwrap_or(before);
+            let _idle = self.build.metrics.wait(Waiting::ForInput);
+            polled = self.reader.poll(end.saturating_duration_since(before))?;
+            if matches!(polled, Polled::Nothing) && before.elapsed() < BREATH {
+                self.mailbox.wait(Some(end.min(before + BREATH)));
+            }
+        }
+        match polled {
+            Polled::Rows { split, batch } => self.cut(&split, batch)?,
+            Polled::Finished(split) => self.finished(&split)?,
+            Polled::Nothing => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn cut(&mut self, split: &SplitId, batch: B0) -> Result<()> {
+        let (limit, rows) = (self.build.execution.graph.settings.source_batch_rows.max(1), batch.num_rows());
+        if rows <= limit {
+            return self.rows(split, batch);
+        }
+        (0..rows).step_by(limit).try_for_each(|offset| self.rows(split, batch.slice(offset, limit.min(rows - offset))))
+    }
+
+    fn rows(&mut self, split: &SplitId, batch: B0) -> Result<()> {
+        let state = self.splits.get_mut(split).ok_or_else(|| not_mine(split, "returned rows"))?;
+        let input = state.input;
+        if let Some(idleness) = &self.idleness {
+            state.last_rows = idleness.now;
+        }
+        if self.watermarks.is_idle(input) {
+            pass_on(self.watermarks.active(input), &mut *self.link)?;
+        }
+        let metrics = &self.probe.metrics;
+        metrics.records_in.add(batch.num_rows());
+        metrics.bytes_in.add(batch.num_bytes());
+        let (batch, watermark) = self.split_operator.apply(split, batch)?;
+        let rows = batch.num_rows();
+        if rows > 0 {
+            metrics.records_out.add(rows);
+            self.link.emit(batch)?;
+        }
+        if let Some(watermark) = watermark {
+            pass_on(self.watermarks.watermark(input, watermark), &mut *self.link)?;
+            self.probe.metrics.output_watermark(self.watermarks.combined());
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, split: &SplitId) -> Result<()> {
+        let state = self.splits.remove(split).ok_or_else(|| not_mine(split, "finished"))?;
+        self.assignments.finished(self.build.subtask, split)?;
+        let changes = self.watermarks.ended(state.input);
+        if self.splits.is_empty() && self.no_more_splits {
+            return Ok(());
+        }
+        pass_on(changes, &mut *self.link)
+    }
+
+    fn find_idle_splits(&mut self, brought: bool) -> Result<()> {
+        let Some(idleness) = &mut self.idleness else { return Ok(()) };
+        idleness.advance(brought, self.splits.len());
+        if idleness.now < idleness.next_check {
+            return Ok(());
+        }
+        let (now, timeout) = (idleness.now, idleness.timeout);
+        idleness.next_check = now + timeout;
+        for split in self.splits.values() {
+            let due = split.last_rows + timeout;
+            if due > now {
+                idleness.next_check = idleness.next_check.min(due);
+            } else if !self.watermarks.is_idle(split.input) {
+                pass_on(self.watermarks.idle(split.input), &mut *self.link)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_mine(split: &SplitId, did: &str) -> Error {
+    Error::internal(format!("the source's reader {did} of split '{split}', which it does not have"))
+}

@@ -1,0 +1,30 @@
+//! The streaming operators: plain synchronous code over batches, each in one thread, the owner of its state.
+
+pub(crate) mod accumulator;
+mod assign_windows;
+mod calc;
+mod changes;
+mod group_aggregate;
+mod groups;
+mod row_at_a_time;
+mod session_aggregate;
+mod sessions;
+mod sink_guard;
+mod source_calc;
+#[cfg(test)]
+mod tests;
+mod touched;
+mod wall_clock;
+mod window_aggregate;
+mod window_columns;
+
+pub(crate) use assign_windows::AssignWindows;
+pub(crate) use calc::{Calc, Environment};
+pub(crate) use group_aggregate::GroupAggregate;
+pub(crate) use groups::{Groups, columns, key_types};
+pub(crate) use row_at_a_time::RowAtATime;
+pub(crate) use session_aggregate::SessionAggregate;
+pub(crate) use sink_guard::SinkGuard;
+pub(crate) use source_calc::SourceCalc;
+pub(crate) use wall_clock::WallClock;
+pub(crate) use window_aggregate::WindowAggregate;

@@ -1,0 +1,12 @@
+//! Tests of operators: golden changelogs, and properties against models that compute row by row.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod calc;
+mod changelog;
+mod golden;
+mod group_aggregate;
+mod pipeline;
+mod query;
+mod sessions;
+mod text;
+mod windows;

@@ -1,0 +1,132 @@
+//! Drives the operators of an aggregation with text, and collects what they emit as text.
+
+use riverrun_base::Result;
+use riverrun_connect::Counter;
+use riverrun_data::Batch;
+use riverrun_runtime::{MAX_WATERMARK, Operator, Output, Timestamp};
+
+use super::query::{Query, window_fields};
+use super::text::{batch, lines};
+use crate::operators::{AssignWindows, GroupAggregate, Groups, SessionAggregate, WallClock, WindowAggregate, key_types};
+use crate::plan::{Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
+
+/// Operators that feed each other.
+pub(super) struct Pipeline {
+    input: Vec<Field>,
+    operators: Vec<Box<dyn Operator<Batch>>>,
+    late: Counter,
+}
+
+impl Pipeline {
+    /// The operators of an aggregation.
+    pub(super) fn of(query: &Query) -> Self {
+        let schema = batch_schema(&query.output());
+        let late = Counter::default();
+        let operators: Vec<Box<dyn Operator<Batch>>> = match &query.window {
+            None => {
+                let groups = Groups::new(&key_types(&query.input, &query.keys), &query.calls, query.retracts).unwrap();
+                vec![Box::new(GroupAggregate::new(query.keys.clone(), groups, query.update_before, schema))]
+            }
+            Some(window) => {
+                let clock = WallClock::of(&window.time_type.logical, query.zone);
+                let plain = query.keys.iter().map(|key| (*key, None));
+                let width = query.input.len();
+                let of_window = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].into_iter().enumerate();
+                let keys: Vec<_> = plain.chain(of_window.map(|(n, column)| (width + n, Some(column)))).collect();
+                if let WindowKind::Session { gap } = window.kind {
+                    let sessions = SessionAggregate::new(window.clone(), gap, &query.input, keys, &query.calls, query.retracts, clock, schema, late.clone());
+                    vec![Box::new(sessions.unwrap())]
+                } else {
+                    let assigned: Vec<Field> = query.input.iter().cloned().chain(window_fields(window)).collect();
+                    let assign = AssignWindows::new(window.clone(), clock, batch_schema(&assigned));
+                    let (indices, columns): (Vec<usize>, Vec<_>) = keys.into_iter().unzip();
+                    let group = GroupWindow { window: window.clone(), columns, start: width, end: width + 1 };
+                    let types = key_types(&query.input, &query.keys);
+                    let aggregate = WindowAggregate::new(group, &indices, types, query.calls.clone(), query.retracts, clock, schema, late.clone());
+                    vec![Box::new(assign), Box::new(aggregate)]
+                }
+            }
+        };
+        Self { input: query.input.clone(), operators, late }
+    }
+
+    /// One operator over these columns.
+    pub(super) fn single(input: Vec<Field>, operator: impl Operator<Batch> + 'static) -> Self {
+        Self { input, operators: vec![Box::new(operator)], late: Counter::default() }
+    }
+
+    /// What the rows of a batch lead to.
+    pub(super) fn rows<S: AsRef<str>>(&mut self, rows: &[S]) -> Vec<String> {
+        self.try_rows(rows).unwrap()
+    }
+
+    /// As [`Self::rows`], where an operator may fail.
+    pub(super) fn try_rows<S: AsRef<str>>(&mut self, rows: &[S]) -> Result<Vec<String>> {
+        let batch = batch(&self.input, rows);
+        collect(|out| Chain { rest: &mut self.operators, out }.emit(batch))
+    }
+
+    /// What a watermark leads to.
+    pub(super) fn watermark(&mut self, watermark: Timestamp) -> Vec<String> {
+        collect(|out| self.each(out, |operator, out| operator.watermark(watermark, out))).unwrap()
+    }
+
+    /// What the end of bounded input leads to.
+    pub(super) fn end(&mut self) -> Vec<String> {
+        let mut lines = self.watermark(MAX_WATERMARK);
+        lines.extend(collect(|out| self.each(out, |operator, out| operator.finish(out))).unwrap());
+        lines
+    }
+
+    /// When an operator wants to be called by the clock.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.operators.iter().filter_map(|operator| operator.deadline()).min()
+    }
+
+    /// What the clock leads to.
+    pub(super) fn time(&mut self, now: Timestamp) -> Vec<String> {
+        let call = |operator: &mut dyn Operator<Batch>, out: &mut dyn Output<Batch>| match operator.deadline() {
+            Some(deadline) if deadline <= now => operator.on_processing_time(now, out),
+            _ => Ok(()),
+        };
+        collect(|out| self.each(out, call)).unwrap()
+    }
+
+    /// How many rows were late.
+    pub(super) fn late(&self) -> u64 {
+        self.late.get()
+    }
+
+    fn each(&mut self, out: &mut Vec<Batch>, call: impl Fn(&mut dyn Operator<Batch>, &mut dyn Output<Batch>) -> Result<()>) -> Result<()> {
+        for place in 0..self.operators.len() {
+            let (before, rest) = self.operators.split_at_mut(place + 1);
+            call(&mut *before[place], &mut Chain { rest, out })?;
+        }
+        Ok(())
+    }
+}
+
+/// The operators that follow, and what the last of them emits.
+struct Chain<'a> {
+    rest: &'a mut [Box<dyn Operator<Batch>>],
+    out: &'a mut Vec<Batch>,
+}
+
+impl Output<Batch> for Chain<'_> {
+    fn emit(&mut self, batch: Batch) -> Result<()> {
+        match self.rest.split_first_mut() {
+            _ if batch.num_rows() == 0 => Ok(()),
+            Some((next, rest)) => next.process(batch, &mut Chain { rest, out: self.out }),
+            None => {
+                self.out.push(batch);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn collect(run: impl FnOnce(&mut Vec<Batch>) -> Result<()>) -> Result<Vec<String>> {
+    let mut out = Vec::new();
+    run(&mut out)?;
+    Ok(out.iter().flat_map(lines).collect())
+}

@@ -1,0 +1,216 @@
+//! The configuration keys that a session understands, under Flink's names.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use riverrun_base::options::{OptionReader, OptionSet, OptionSpec};
+use riverrun_base::{Error, Result, nearest};
+use riverrun_runtime::JobSettings;
+
+riverrun_base::option_enum! {
+    /// How a job runs.
+    pub(crate) enum RuntimeMode {
+        /// Rows are processed as they come.
+        "streaming" => Streaming,
+        /// All rows first.
+        "batch" => Batch,
+    }
+}
+
+riverrun_base::option_enum! {
+    /// What happens to NULL in a column that is NOT NULL.
+    pub(crate) enum NotNullEnforcer {
+        /// The job fails.
+        "ERROR" => Error,
+        /// The row is dropped.
+        "DROP" => Drop,
+    }
+}
+
+riverrun_base::options! {
+    /// The settings of a session.
+    pub(crate) struct Settings {
+        /// Parallelism of operators that name none.
+        "parallelism.default" | "table.exec.resource.default-parallelism" => parallelism: usize = "1",
+        /// Number of key groups, and so the largest parallelism.
+        "pipeline.max-parallelism" => max_parallelism: usize = "128",
+        /// Name of the next jobs; `insert-into_...` without it.
+        "pipeline.name" => name: Option<String>,
+        /// Whether operators are fused into one thread where they can be.
+        "pipeline.operator-chaining.enabled" | "pipeline.operator-chaining" => operator_chaining: bool = "true",
+        /// Only `streaming` is supported; bounded sources end by themselves in it.
+        "execution.runtime-mode" => runtime_mode: RuntimeMode = "streaming",
+        /// Time zone of TIMESTAMP_LTZ in text and of the functions that know the time of day; `default` is the machine's.
+        "table.local-time-zone" => local_time_zone: String = "default",
+        /// A split that brings no row for so long no longer holds the watermark back; 0 waits for it.
+        "table.exec.source.idle-timeout" => idle_timeout: Duration = "0 ms",
+        /// Whether operators emit one change for each key of a batch; `false` emits a change for every row, and is slower.
+        "table.exec.mini-batch.enabled" => mini_batch: bool = "true",
+        /// Accepted for Flink's scripts: batches are never held back for long.
+        "table.exec.mini-batch.allow-latency" => mini_batch_latency: Option<Duration>,
+        /// Accepted for Flink's scripts: batches have some thousand rows.
+        "table.exec.mini-batch.size" => mini_batch_size: Option<u64>,
+        /// What happens to NULL in a column that is NOT NULL.
+        "table.exec.sink.not-null-enforcer" => not_null_enforcer: NotNullEnforcer = "ERROR",
+        /// How long state of a key is kept after its last change. Accepted with a warning: state is kept for ever yet.
+        "table.exec.state.ttl" => state_ttl: Duration = "0 ms",
+        /// Whether an INSERT is waited for before the next statement.
+        "table.dml-sync" => dml_sync: bool = "false",
+        /// How long a task may take to react to the end of its job.
+        "task.cancellation.timeout" => cancellation_timeout: Duration = "180 s",
+        /// Accepted for Flink's scripts: results are always printed as they come.
+        "sql-client.execution.result-mode" | "execution.result-mode" => result_mode: Option<String>,
+        /// Accepted for Flink's scripts.
+        "sql-client.display.max-column-width" | "sql-client.display.max-column-width.streaming" => column_width: Option<u32>,
+        /// Accepted with a warning until checkpoints exist.
+        "execution.checkpointing.*" => checkpointing: BTreeMap<String, String>,
+        /// Accepted with a warning until checkpoints exist.
+        "state.*" => state: BTreeMap<String, String>,
+        /// Accepted with a warning until jobs restart.
+        "restart-strategy*" => restart_strategy: BTreeMap<String, String>,
+    }
+}
+
+/// A configuration key, for the reference page.
+pub type SettingSpec = OptionSpec;
+
+/// The configuration keys there are.
+pub fn setting_specs() -> &'static [SettingSpec] {
+    Settings::specs()
+}
+
+/// Reads the settings that a session has.
+///
+/// # Errors
+/// A value has the wrong type, or asks for what is not supported yet.
+pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<Settings> {
+    let mut reader = OptionReader::new("the session", values.clone());
+    let settings: Settings = reader.read()?;
+    reader.finish()?;
+    if settings.runtime_mode == RuntimeMode::Batch {
+        return Err(Error::not_supported("execution.runtime-mode = batch")
+            .hint("streaming mode reads bounded sources to their end too"));
+    }
+    settings.zone()?;
+    Ok(settings)
+}
+
+/// Checks one SET, and says what the user should know about it.
+///
+/// # Errors
+/// There is no such key (the error names the nearest), or the value is wrong.
+pub(crate) fn check(key: &str, value: &str) -> Result<Option<String>> {
+    let known = |spec: &&OptionSpec| {
+        spec.key == key
+            || spec.older_keys.contains(&key)
+            || spec.key.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix))
+    };
+    let Some(spec) = Settings::specs().iter().find(known) else {
+        let error = Error::user(format!("unknown configuration key '{key}'"));
+        return Err(match nearest(key, Settings::specs().iter().map(|spec| spec.key)) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint("'riverrun options' lists the keys there are"),
+        });
+    };
+    read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?;
+    Ok(match spec.key {
+        "execution.checkpointing.*" | "state.*" => Some(format!(
+            "'{key}' has no effect yet: this version takes no checkpoints. Sinks write at least once while the job runs; a job that is killed starts anew."
+        )),
+        "table.exec.state.ttl" if !read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?.state_ttl.is_zero() => {
+            Some(format!(
+                "'{key}' has no effect yet: state is kept for ever, which is right but needs memory for every key."
+            ))
+        }
+        "restart-strategy*" => Some(format!("'{key}' has no effect yet: a job that fails ends.")),
+        _ => None,
+    })
+}
+
+impl Settings {
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Result<Tz> {
+        let name = self.local_time_zone.trim();
+        if name == "default" {
+            return Ok(machine_zone());
+        }
+        zone_named(name).ok_or_else(|| {
+            let error = Error::user(format!("'{name}' is not a time zone")).with("option", "table.local-time-zone");
+            match nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())) {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint("write a name such as 'UTC' or 'Europe/Berlin'"),
+            }
+        })
+    }
+
+    /// The runtime's settings.
+    pub(crate) fn job(&self) -> JobSettings {
+        JobSettings {
+            parallelism: self.parallelism,
+            max_parallelism: self.max_parallelism,
+            operator_chaining: self.operator_chaining,
+            source_batch_rows: if self.mini_batch { usize::MAX } else { 1 },
+            cancellation_timeout: self.cancellation_timeout,
+            ..JobSettings::default()
+        }
+    }
+}
+
+fn zone_named(name: &str) -> Option<Tz> {
+    // Fixed offsets of whole hours have names with the sign turned round: GMT+08:00 is Etc/GMT-8.
+    if let Some(offset) =
+        name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).filter(|offset| !offset.is_empty())
+    {
+        let hours: i32 = offset.strip_suffix(":00").unwrap_or(offset).parse().ok()?;
+        return format!("Etc/GMT{:+}", -hours).parse().ok();
+    }
+    name.parse().ok()
+}
+
+/// The zone that the machine is set to: `TZ`, then `/etc/timezone`, then where `/etc/localtime` points; UTC where none tells.
+fn machine_zone() -> Tz {
+    let from_link = || {
+        let target = std::fs::read_link("/etc/localtime").ok()?;
+        let target = target.to_str()?;
+        target.split_once("zoneinfo/").and_then(|(_, name)| zone_named(name))
+    };
+    let from_variable = std::env::var("TZ").ok().and_then(|name| zone_named(name.trim_start_matches(':')));
+    let from_file = || std::fs::read_to_string("/etc/timezone").ok().and_then(|name| zone_named(name.trim()));
+    from_variable.or_else(from_file).or_else(from_link).unwrap_or(Tz::UTC)
+}
+
+/// A value as SET shows it.
+pub(crate) fn defaults() -> BTreeMap<String, String> {
+    Settings::specs()
+        .iter()
+        .filter_map(|spec| spec.default.map(|default| (spec.key.to_owned(), default.to_owned())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_read() {
+        let settings = read(&BTreeMap::new()).unwrap();
+        assert_eq!(settings.parallelism, 1);
+        assert!(settings.mini_batch);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = check("paralelism.default", "2").unwrap_err().to_string();
+        assert_eq!(error, "unknown configuration key 'paralelism.default'; did you mean 'parallelism.default'?");
+        assert!(check("execution.checkpointing.interval", "3 s").unwrap().is_some());
+    }
+
+    #[test]
+    fn zones_are_names_or_whole_hours() {
+        assert_eq!(zone_named("Europe/Berlin"), Some(Tz::Europe__Berlin));
+        assert_eq!(zone_named("GMT+08:00"), Some(Tz::Etc__GMTMinus8));
+        assert_eq!(zone_named("Mars"), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! From a logical plan to a running job: streaming operators with their changelog modes, then the runtime's graph.
+
+mod build;
+mod explain;
+mod node;
+mod sink;
+mod source;
+mod translate;
+
+pub(crate) use build::Builder;
+pub(crate) use explain::explain;
+pub(crate) use node::{Node, NodeKind, SinkTarget};
+pub(crate) use sink::{ResultSink, check_sink};
+pub(crate) use translate::{Translator, insert_name};

@@ -1,0 +1,9 @@
+#!/bin/sh
+# The spend report with no server. Builds riverrun (two minutes, once), takes an empty database, and runs embedded.sql.
+set -eu
+cd "$(dirname "$0")"
+cp empty.db spend_report.db
+if [ -n "${RIVERRUN:-}" ]; then
+    exec "$RIVERRUN" run embedded.sql
+fi
+exec cargo run --locked --profile quick --package riverrun-cli -- run embedded.sql
