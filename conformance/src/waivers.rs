@@ -39,6 +39,9 @@ impl Waivers {
 
     /// The waived cases of a topic.
     pub fn of_topic<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.keys().map(String::as_str).filter(move |case| case.split_once('/').is_some_and(|(of, _)| of == topic && !case.ends_with("/*")))
+        self.0
+            .keys()
+            .map(String::as_str)
+            .filter(move |case| case.split_once('/').is_some_and(|(of, _)| of == topic && !case.ends_with("/*")))
     }
 }

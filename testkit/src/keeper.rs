@@ -132,7 +132,8 @@ impl Run {
         let control = self.folder.join("control");
         let mut ask =
             File::options().read(true).write(true).open(&control).doing(|| format!("open {}", control.display()))?;
-        writeln!(ask, "{}", folder.display()).doing(|| format!("write {}", control.display()))?;
+        // one write: a line of several could be mixed with another's
+        ask.write_all(format!("{}\n", folder.display()).as_bytes()).doing(|| format!("write {}", control.display()))?;
         poll(Duration::from_secs(20), || Process::read(&pid))
             .ok_or_else(|| Error::new(format!("the keeper of {} does not answer", self.folder.display())))
     }

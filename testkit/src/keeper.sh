@@ -59,7 +59,9 @@ clean_up() {
 [ -p "$run/control" ] || mkfifo "$run/control"
 exec 3<>"$run/control"
 birth $$ && echo "$$ $BIRTH" >"$run/keeper"
+asked=
 while alive "$owner" "$born" && [ -d "$run" ] && [ ! -e "$run/down" ]; do
-  if read -r -t 0.2 -u 3 folder; then start "$folder"; fi
+  # the time may be up in the middle of a line: what was read of it counts
+  if IFS= read -r -t 0.2 -u 3 folder; then start "$asked$folder"; asked=; else asked+=$folder; fi
 done
 clean_up

@@ -43,7 +43,8 @@ impl Failure {
             show_place(&mut text, script, position, colors);
         }
         let bug = "this is a bug of Riverrun, not of your script; please report it with the script";
-        let hint = self.error.hint_text().or((self.error.kind() == Kind::Internal).then_some(bug));
+        let hint =
+            chain(&self.error).find_map(Error::hint_text).or((self.error.kind() == Kind::Internal).then_some(bug));
         if let Some(hint) = hint {
             let _ = writeln!(text, "{}: {hint}", paint("hint", "1;36", colors));
         }
@@ -51,9 +52,20 @@ impl Failure {
     }
 }
 
+/// The error, and those of its causes that are of the same kind and so have places and hints of their own.
+fn chain(error: &Error) -> impl Iterator<Item = &Error> {
+    fn cause<'e>(error: &&'e Error) -> Option<&'e Error> {
+        let error: &'e Error = error;
+        error.source()?.downcast_ref::<Error>()
+    }
+    std::iter::successors(Some(error), cause)
+}
+
 /// A warning with its place.
 pub(crate) fn render_warning(message: &str, script: &ScriptText, position: Option<Position>, colors: bool) -> String {
-    let place = position.map(|position| format!(" ({}:{}:{})", script.name, position.line, position.column)).unwrap_or_default();
+    let place = position
+        .map(|position| format!(" ({}:{}:{})", script.name, position.line, position.column))
+        .unwrap_or_default();
     format!("{}: {message}{place}\n", paint("warning", "1;33", colors))
 }
 
@@ -63,7 +75,8 @@ fn headline(error: &Error, colors: bool) -> String {
     let mut text = format!("{}: {}", paint(label, "1;31", colors), error.message());
     let mut cause = error.source();
     while let Some(source) = cause {
-        let said = source.to_string();
+        let said =
+            source.downcast_ref::<Error>().map_or_else(|| source.to_string(), |error| error.message().to_owned());
         if !text.contains(&said) {
             let _ = write!(text, ": {said}");
         }
@@ -71,7 +84,7 @@ fn headline(error: &Error, colors: bool) -> String {
     }
     // Several layers may have told the same place.
     let mut places: Vec<String> = Vec::new();
-    for (key, value) in error.context() {
+    for (key, value) in chain(error).flat_map(Error::context) {
         let place = format!("{key}: {value}");
         let told = [place.clone(), format!("{key} {value}"), format!("{key} '{value}'")];
         if !told.iter().any(|told| text.contains(told) || places.iter().any(|place| place.contains(told))) {
@@ -142,9 +155,26 @@ mod tests {
     }
 
     #[test]
+    fn a_cause_keeps_its_place_and_its_remedy() {
+        let cause = Error::external("access denied").with("user", "u").hint("check the password");
+        let error = Error::external("cannot connect").caused_by(cause).with("table", "t");
+        assert_eq!(
+            Failure::of_job(error).render(false),
+            "error: cannot connect: access denied (table: t, user: u)\nhint: check the password\n"
+        );
+    }
+
+    #[test]
     fn a_place_is_told_once() {
-        let error = Error::user("'x' is wrong").with("option", "a").with("of", "connector 'c' of table t").with("table", "t").with("line", 3);
-        assert_eq!(Failure::before_running(error).render(false), "error: 'x' is wrong (option: a, of: connector 'c' of table t, line: 3)\n");
+        let error = Error::user("'x' is wrong")
+            .with("option", "a")
+            .with("of", "connector 'c' of table t")
+            .with("table", "t")
+            .with("line", 3);
+        assert_eq!(
+            Failure::before_running(error).render(false),
+            "error: 'x' is wrong (option: a, of: connector 'c' of table t, line: 3)\n"
+        );
     }
 
     #[test]

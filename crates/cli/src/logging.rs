@@ -24,7 +24,11 @@ pub(crate) fn start(verbosity: u8, screen: &Screen) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("warn"), Some(error)),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(screen.has_colors()).with_writer(screen.clone()).finish();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(screen.has_colors())
+        .with_writer(screen.clone())
+        .finish();
     if logs.try_init().is_ok()
         && let Some(complaint) = complaint
     {

@@ -99,7 +99,11 @@ fn redrawn(before: &[String], text: &[u8], after: &[String]) -> Vec<u8> {
 }
 
 fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map(|size| usize::from(size.ws_col)).ok().filter(|width| *width > 0).unwrap_or(WIDTH)
+    rustix::termios::tcgetwinsize(rustix::stdio::stderr())
+        .map(|size| usize::from(size.ws_col))
+        .ok()
+        .filter(|width| *width > 0)
+        .unwrap_or(WIDTH)
 }
 
 /// What fits in one line of the terminal: a line that wraps would be two.

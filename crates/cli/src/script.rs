@@ -57,7 +57,8 @@ impl ScriptArgs {
         let mut statements = Vec::new();
         for script in self.texts().map_err(Failure::before_running)? {
             let script = Arc::new(script);
-            let parsed = session.parse(&script.text).map_err(|error| Failure::before_running(error).in_script(&script))?;
+            let parsed =
+                session.parse(&script.text).map_err(|error| Failure::before_running(error).in_script(&script))?;
             statements.extend(parsed.steps.into_iter().map(|step| Statement { script: Arc::clone(&script), step }));
         }
         let mut rehearsal = session.clone();
@@ -84,7 +85,8 @@ impl ScriptArgs {
 
     fn texts(&self) -> Result<Vec<ScriptText>> {
         let files = self.files.iter().map(|file| read(file));
-        let statements = self.statements.iter().map(|text| Ok(ScriptText { name: "-e".to_owned(), text: text.clone() }));
+        let statements =
+            self.statements.iter().map(|text| Ok(ScriptText { name: "-e".to_owned(), text: text.clone() }));
         files.chain(statements).collect()
     }
 }
@@ -123,7 +125,8 @@ fn read(file: &OsStr) -> Result<ScriptText> {
     };
     let bytes = bytes.map_err(|error| Error::user(format!("cannot read the script '{name}'")).caused_by(error))?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         Error::user(format!("the script '{name}' is not UTF-8 in line {line}")).hint("save it as UTF-8")
     })?;
     // Some editors begin a file with a byte order mark.

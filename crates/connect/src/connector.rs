@@ -6,6 +6,12 @@ use riverrun_data::DataType;
 
 use crate::{Sink, Source, TableContext};
 
+/// Checks a table's options and makes its source. Connects to nothing.
+pub type OpenSource = fn(&TableContext) -> Result<Box<dyn Source>>;
+
+/// Checks a table's options and makes its sink. Connects to nothing.
+pub type OpenSink = fn(&TableContext) -> Result<Box<dyn Sink>>;
+
 /// What `'connector' = '...'` names.
 pub struct Connector {
     /// The name.
@@ -17,9 +23,9 @@ pub struct Connector {
     /// The metadata that columns can name.
     pub metadata: fn() -> Vec<MetadataKey>,
     /// Checks a table's options and makes its source; `None` where the connector has none. Connects to nothing.
-    pub source: Option<fn(&TableContext) -> Result<Box<dyn Source>>>,
+    pub source: Option<OpenSource>,
     /// Checks a table's options and makes its sink; `None` where the connector has none. Connects to nothing.
-    pub sink: Option<fn(&TableContext) -> Result<Box<dyn Sink>>>,
+    pub sink: Option<OpenSink>,
 }
 
 /// Something beside the record's value that a column can hold.

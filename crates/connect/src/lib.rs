@@ -13,7 +13,7 @@ mod sink;
 mod source;
 
 pub use cancellation::Cancellation;
-pub use connector::{Connector, Connectors, MetadataKey};
+pub use connector::{Connector, Connectors, MetadataKey, OpenSink, OpenSource};
 pub use context::{MetadataColumn, TableContext, TaskContext};
 pub use counter::{Counter, Counters};
 pub use io::io_runtime;

@@ -96,10 +96,7 @@ impl Batch {
     /// An index is out of bounds.
     pub fn take(&self, indices: &UInt32Array) -> Result<Self> {
         let rows = compute::take_record_batch(&self.rows, indices).map_err(arrow_error)?;
-        let kinds = match &self.kinds {
-            None => None,
-            Some(_) => Some(indices.values().iter().map(|row| self.kind(*row as usize)).collect()),
-        };
+        let kinds = self.kinds.as_ref().map(|_| indices.values().iter().map(|row| self.kind(*row as usize)).collect());
         Ok(Self { rows, kinds })
     }
 

@@ -16,7 +16,10 @@ use riverrun_formats::{Encoded, Format, open};
 const ROWS: usize = 8_192;
 
 fn format(name: &str, columns: &[(&str, LogicalType)]) -> Box<dyn Format> {
-    let field = |(name, logical): &(&str, LogicalType)| RowField { name: (*name).into(), data_type: DataType::nullable(logical.clone()) };
+    let field = |(name, logical): &(&str, LogicalType)| RowField {
+        name: (*name).into(),
+        data_type: DataType::nullable(logical.clone()),
+    };
     let schema = arrow_schema(&columns.iter().map(field).collect::<Vec<_>>());
     open(&mut OptionReader::new("benchmark", BTreeMap::new()), "format", name, schema).unwrap()
 }
@@ -54,7 +57,11 @@ fn measure(c: &mut Criterion, name: &str, format: &dyn Format, file: &File) {
     let rows = decoder.decode(&messages).unwrap().rows;
     assert_eq!(rows.num_rows(), ROWS);
     let mut group = c.benchmark_group(name);
-    group.throughput(Throughput::Elements(ROWS as u64)).sample_size(50).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    group
+        .throughput(Throughput::Elements(ROWS as u64))
+        .sample_size(50)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2));
     group.bench_function("lines", |b| b.iter(|| black_box(&file.bytes).iter().filter(|byte| **byte == b'\n').count()));
     group.bench_function("split", |b| {
         let mut ranges = Vec::new();
@@ -81,11 +88,23 @@ fn formats(c: &mut Criterion) {
     let number = |n: usize| (n * 7_919 % 1_000, n * 104_729 % 100_000);
     let file = File::new(|n| format!("{},{},{}", number(n).0, number(n).1, time(n)));
     measure(c, "csv", format("csv", &bids).as_ref(), &file);
-    let quoted = [("id", LogicalType::Int), ("name", LogicalType::STRING), ("amount", LogicalType::Decimal(10, 2)), ("city", LogicalType::STRING)];
+    let quoted = [
+        ("id", LogicalType::Int),
+        ("name", LogicalType::STRING),
+        ("amount", LogicalType::Decimal(10, 2)),
+        ("city", LogicalType::STRING),
+    ];
     let file = File::new(|n| format!("{n},\"Doe, {} J.\",{}.{:02},Aberdeen", number(n).0, number(n).1, n % 100));
     measure(c, "csv quoted", format("csv", &quoted).as_ref(), &file);
-    let row = |n: usize| format!(r#"{{"auction":{},"price":{},"channel":"Google","t":"{}"}}"#, number(n).0, number(n).1, time(n));
-    let fields = [("auction", LogicalType::BigInt), ("price", LogicalType::BigInt), ("channel", LogicalType::STRING), ("t", LogicalType::Timestamp(3))];
+    let row = |n: usize| {
+        format!(r#"{{"auction":{},"price":{},"channel":"Google","t":"{}"}}"#, number(n).0, number(n).1, time(n))
+    };
+    let fields = [
+        ("auction", LogicalType::BigInt),
+        ("price", LogicalType::BigInt),
+        ("channel", LogicalType::STRING),
+        ("t", LogicalType::Timestamp(3)),
+    ];
     measure(c, "json", format("json", &fields).as_ref(), &File::new(row));
 }
 

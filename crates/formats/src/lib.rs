@@ -21,6 +21,3 @@ pub mod text;
 pub use decode::{DecodeError, Decoded, Decoder};
 pub use encode::{Encoded, Encoder};
 pub use registry::{FORMATS, Format, FormatFactory, factory, open};
-#[cfg(test)]
-#[path = "/tmp/fmt/oracle_tmp.rs"]
-mod oracle_tmp;

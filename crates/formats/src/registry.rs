@@ -49,7 +49,8 @@ pub static FORMATS: &[&FormatFactory] = &[&crate::csv::FACTORY, &crate::json::FA
 pub fn factory(name: &str) -> Result<&'static FormatFactory> {
     FORMATS.iter().find(|factory| factory.name == name).copied().ok_or_else(|| {
         let names: Vec<&str> = FORMATS.iter().map(|factory| factory.name).collect();
-        let guess = nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+        let guess =
+            nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
         Error::user(format!("unknown format '{name}'")).hint(format!("{guess}Available formats: {}", names.join(", ")))
     })
 }

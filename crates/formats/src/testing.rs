@@ -8,7 +8,9 @@ use riverrun_base::options::OptionReader;
 use riverrun_data::{Batch, DataType, LogicalType, RowField, arrow_schema, type_of_field};
 
 use crate::rows::{Cell, View};
-use crate::text::{Moment, write_date, write_decimal, write_f32, write_f64, write_integer, write_time, write_timestamp};
+use crate::text::{
+    Moment, write_date, write_decimal, write_f32, write_f64, write_integer, write_time, write_timestamp,
+};
 use crate::{Decoder, Encoded, Encoder, Format, open};
 
 /// A table's format, as a test uses it.
@@ -121,7 +123,8 @@ impl Table {
 pub(crate) fn show(rows: &RecordBatch) -> String {
     let schema = rows.schema();
     let views = rows.columns().iter().zip(schema.fields());
-    let views: Vec<View<'_>> = views.map(|(array, field)| view(array, &type_of_field(field).unwrap().logical)).collect();
+    let views: Vec<View<'_>> =
+        views.map(|(array, field)| view(array, &type_of_field(field).unwrap().logical)).collect();
     let rows = (0..rows.num_rows()).map(|row| show_row(&views, row));
     rows.collect::<Vec<_>>().join(" ")
 }
@@ -150,7 +153,9 @@ fn show_value(view: &View<'_>, row: usize) -> String {
         Cell::Double(values) => write_f64(&mut out, values[row]),
         Cell::Decimal(values, scale) => write_decimal(&mut out, values[row], *scale),
         Cell::Text(texts) => return format!("'{}'", texts.value(row)),
-        Cell::Bytes(values) => return format!("x'{}'", values.value(row).iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        Cell::Bytes(values) => {
+            return format!("x'{}'", values.value(row).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        }
         Cell::Date(values) => write_date(&mut out, i64::from(values[row])),
         Cell::Time32(values, unit) => write_time(&mut out, i64::from(values[row]) * unit),
         Cell::Time64(values, unit) => write_time(&mut out, values[row] * unit),
@@ -158,7 +163,10 @@ fn show_value(view: &View<'_>, row: usize) -> String {
             write_timestamp(&mut out, Moment::of_value(values[row], *precision), b'T');
         }
         Cell::Array(list, elements) => {
-            return format!("[{}]", range(list.value_offsets()).map(|n| show_value(elements, n)).collect::<Vec<_>>().join(", "));
+            return format!(
+                "[{}]",
+                range(list.value_offsets()).map(|n| show_value(elements, n)).collect::<Vec<_>>().join(", ")
+            );
         }
         Cell::Map(map, keys, values) => {
             let entry = |n| format!("{}={}", show_value(keys, n), show_value(values, n));

@@ -29,4 +29,8 @@ mod session;
 mod stream;
 mod types;
 
-pub use session::{Column, InsertJob, Outcome, QueryJob, QueryRows, ResultTable, Row, Script, Session, SettingSpec, Step, setting_specs};
+pub use functions::{FunctionDescription, functions};
+pub use session::{
+    Column, InsertJob, Outcome, QueryJob, QueryRows, ResultTable, Row, Script, Session, SettingSpec, Step,
+    setting_specs,
+};

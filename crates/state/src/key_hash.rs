@@ -6,9 +6,10 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, Time64MicrosecondType,
-    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
 };
 use riverrun_base::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
@@ -169,15 +170,29 @@ mod tests {
 
     #[test]
     fn nested_keys_hash_by_their_elements_and_not_by_where_they_lie() {
-        let list = |rows: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef { Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows)) };
-        let lists = hashes(&[list(vec![Some(vec![Some(1), Some(2)]), Some(vec![]), None, Some(vec![None]), Some(vec![Some(2), Some(1)])])]);
+        let list = |rows: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef {
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows))
+        };
+        let lists = hashes(&[list(vec![
+            Some(vec![Some(1), Some(2)]),
+            Some(vec![]),
+            None,
+            Some(vec![None]),
+            Some(vec![Some(2), Some(1)]),
+        ])]);
         let slice = list(vec![None, Some(vec![Some(1), Some(2)])]).slice(1, 1);
         assert_eq!(hashes(&[slice]), [lists[0]]);
         let different: std::collections::BTreeSet<u64> = lists.iter().copied().collect();
         assert_eq!(different.len(), lists.len());
 
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-        let of = |nulls: Vec<bool>| -> ArrayRef { Arc::new(StructArray::new(vec![Field::new("a", DataType::Int64, true)].into(), vec![numbers.clone()], Some(nulls.into()))) };
+        let of = |nulls: Vec<bool>| -> ArrayRef {
+            Arc::new(StructArray::new(
+                vec![Field::new("a", DataType::Int64, true)].into(),
+                vec![numbers.clone()],
+                Some(nulls.into()),
+            ))
+        };
         assert_eq!(hashes(&[of(vec![true, true])])[1], hashes(&[of(vec![false, true])])[1]);
         assert_ne!(hashes(&[of(vec![true, true])])[0], hashes(&[of(vec![false, true])])[0]);
     }

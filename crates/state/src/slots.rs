@@ -30,7 +30,9 @@ impl Slots {
             return Ok(slot);
         }
         let slot = self.end;
-        self.end = slot.checked_add(1).ok_or_else(|| Error::user("an operator has more than 2^32 keys").hint("raise the parallelism"))?;
+        self.end = slot
+            .checked_add(1)
+            .ok_or_else(|| Error::user("an operator has more than 2^32 keys").hint("raise the parallelism"))?;
         Ok(slot)
     }
 

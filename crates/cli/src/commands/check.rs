@@ -29,6 +29,10 @@ impl CheckArgs {
             }
         }
         let number = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        print(&format!("{}, {}, no mistake found\n", number(checked.statements.len(), "statement"), number(jobs, "job")))
+        print(&format!(
+            "{}, {}, no mistake found\n",
+            number(checked.statements.len(), "statement"),
+            number(jobs, "job")
+        ))
     }
 }

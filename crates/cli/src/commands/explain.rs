@@ -22,7 +22,12 @@ impl ExplainArgs {
             let plan = checked.session.explain_step(&statement.step).map_err(|error| statement.failure(error))?;
             if let Some(plan) = plan {
                 let place = statement.step.position().map(|position| format!(":{}", position.line)).unwrap_or_default();
-                text += &format!("{}-- {}{place}\n{}\n", if text.is_empty() { "" } else { "\n" }, statement.script.name, plan.trim_end());
+                text += &format!(
+                    "{}-- {}{place}\n{}\n",
+                    if text.is_empty() { "" } else { "\n" },
+                    statement.script.name,
+                    plan.trim_end()
+                );
             }
             statement.execute(&mut checked.session)?;
         }

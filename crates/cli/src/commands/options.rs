@@ -99,10 +99,18 @@ fn listed(prefix: &str, specs: &[OptionSpec]) -> Vec<Listed> {
 fn told(spec: &OptionSpec) -> String {
     let mut text = spec.description.split_whitespace().collect::<Vec<_>>().join(" ");
     if !spec.values.is_empty() {
-        let _ = write!(text, " One of {}.", spec.values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "));
+        let _ = write!(
+            text,
+            " One of {}.",
+            spec.values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+        );
     }
     if !spec.older_keys.is_empty() {
-        let _ = write!(text, " Older: {}.", spec.older_keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "));
+        let _ = write!(
+            text,
+            " Older: {}.",
+            spec.older_keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        );
     }
     text
 }

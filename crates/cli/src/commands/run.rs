@@ -69,7 +69,8 @@ impl RunArgs {
                 }
                 Outcome::Query(job) => {
                     let width = session.column_width();
-                    let printer = width.and_then(|width| QueryPrinter::new(self.output, &job.columns, job.updating, width));
+                    let printer =
+                        width.and_then(|width| QueryPrinter::new(self.output, &job.columns, job.updating, width));
                     let printer = printer.map_err(|error| statement.failure(error))?;
                     jobs.query(*job, printer, statement)?;
                 }
@@ -80,7 +81,9 @@ impl RunArgs {
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {
-    let wrong = || Error::user(format!("'--metrics {address}' is not an address")).hint("write host:port, such as localhost:9249");
+    let wrong = || {
+        Error::user(format!("'--metrics {address}' is not an address")).hint("write host:port, such as localhost:9249")
+    };
     let mut found = address.to_socket_addrs().map_err(|error| wrong().caused_by(error))?;
     found.next().ok_or_else(wrong)
 }

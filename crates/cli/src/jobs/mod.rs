@@ -10,7 +10,7 @@ mod summary;
 mod view;
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
@@ -103,7 +103,12 @@ impl Jobs {
     ///
     /// # Errors
     /// The job cannot be started or its rows cannot be printed. What the job itself fails with comes from [`Self::finish`].
-    pub(crate) fn query(&mut self, job: QueryJob, mut printer: QueryPrinter, statement: &Statement) -> Result<(), Failure> {
+    pub(crate) fn query(
+        &mut self,
+        job: QueryJob,
+        mut printer: QueryPrinter,
+        statement: &Statement,
+    ) -> Result<(), Failure> {
         let begun = Instant::now();
         let started = job.start().and_then(|(handle, rows)| {
             let control = handle.control();
@@ -202,11 +207,8 @@ impl Jobs {
 
     /// Takes what has happened, without waiting.
     fn look(&mut self) {
-        loop {
-            match self.received.try_recv() {
-                Ok(event) => self.on(event),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(event) = self.received.try_recv() {
+            self.on(event);
         }
         if self.view.next_in().is_zero() {
             self.view.update(&self.signals.snapshots());
@@ -263,5 +265,6 @@ fn stdout_is_closed() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdout = io::stdout();
     let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
-    poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+    poll(&mut polled, Some(&Timespec::default())).is_ok()
+        && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }

@@ -23,11 +23,21 @@ pub(super) fn text(summary: &JobSummary, stopped: bool) -> String {
     };
     let flows = Flow::all(job);
     let told = |sources: bool| {
-        let tables: Vec<String> =
-            flows.iter().filter(|flow| flow.is_source == sources).map(|flow| format!("{} {} {}", rows(flow.rows), if sources { "from" } else { "to" }, flow.table)).collect();
+        let tables: Vec<String> = flows
+            .iter()
+            .filter(|flow| flow.is_source == sources)
+            .map(|flow| format!("{} {} {}", rows(flow.rows), if sources { "from" } else { "to" }, flow.table))
+            .collect();
         tables.join(", ")
     };
-    format!("{}: {ended} in {}; read {}; wrote {}\n{}", job_name(job), length(job.uptime), told(true), told(false), lost(job))
+    format!(
+        "{}: {ended} in {}; read {}; wrote {}\n{}",
+        job_name(job),
+        length(job.uptime),
+        told(true),
+        told(false),
+        lost(job)
+    )
 }
 
 /// What a query lost.

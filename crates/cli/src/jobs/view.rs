@@ -73,7 +73,12 @@ impl View {
         self.screen.is_terminal() && !self.prints && !self.query_prints
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is shown, not counted with")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is shown, not counted with"
+    )]
     fn rated(&mut self, job: usize, flow: Flow, since: Duration) -> Rated {
         let before = self.passed.insert((job, flow.is_source, flow.table.clone()), flow.rows).unwrap_or_default();
         let per_second = flow.rows.saturating_sub(before) as f64 / since.as_secs_f64().max(0.001);
@@ -83,8 +88,12 @@ impl View {
 
 /// A line for the job and one for each source and sink, in columns.
 fn live_lines(job: &MetricsSnapshot, flows: &[Rated]) -> Vec<String> {
-    let mut lines = vec![format!("{}  {}  {}", job_name(job), job.status.to_string().to_lowercase(), length(job.uptime))];
-    let cells: Vec<[String; 3]> = flows.iter().map(|rated| [rated.flow.table.clone(), grouped(rated.flow.rows), grouped(rated.per_second)]).collect();
+    let mut lines =
+        vec![format!("{}  {}  {}", job_name(job), job.status.to_string().to_lowercase(), length(job.uptime))];
+    let cells: Vec<[String; 3]> = flows
+        .iter()
+        .map(|rated| [rated.flow.table.clone(), grouped(rated.flow.rows), grouped(rated.per_second)])
+        .collect();
     let widest = |column: usize| cells.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
     let (table_width, rows_width, rate_width) = (widest(0), widest(1), widest(2));
     for (Rated { flow, .. }, [table, rows, rate]) in flows.iter().zip(&cells) {
@@ -107,13 +116,21 @@ fn log_line(job: &MetricsSnapshot, flows: &[Rated]) -> String {
         if flow.backpressured >= 0.005 {
             part += &format!(", {} % backpressured", percent(flow.backpressured));
         }
-        if flow.is_source && let Some(text) = watermark(flow) {
+        if flow.is_source
+            && let Some(text) = watermark(flow)
+        {
             part += ", ";
             part += &text;
         }
         parts.push(part + ")");
     }
-    format!("{}: {} for {}: {}", job_name(job), job.status.to_string().to_lowercase(), length(job.uptime), parts.join(", "))
+    format!(
+        "{}: {} for {}: {}",
+        job_name(job),
+        job.status.to_string().to_lowercase(),
+        length(job.uptime),
+        parts.join(", ")
+    )
 }
 
 /// The watermark and how far it is behind the time of day.
@@ -126,7 +143,7 @@ fn watermark(flow: &Flow) -> Option<String> {
 fn moment(watermark: Timestamp) -> String {
     let mut text = Vec::new();
     // To the second: a person reads it.
-    write_timestamp(&mut text, Moment::of_value(watermark.div_euclid(1000), 0), b' ');
+    write_timestamp(&mut text, Moment::of_value(watermark.div_euclid(1000) * 1000, 3), b' ');
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -166,7 +183,10 @@ mod tests {
             backpressured_ms_per_second: 120.0,
             idle_ms_per_second: 380.0,
             in_pool_usage: None,
-            operators: vec![operator("Source: orders", OperatorKind::Source, 600_000), operator("Sink: report", OperatorKind::Sink, 7)],
+            operators: vec![
+                operator("Source: orders", OperatorKind::Source, 600_000),
+                operator("Sink: report", OperatorKind::Sink, 7),
+            ],
         };
         MetricsSnapshot {
             job: "insert-into_default_catalog.default_database.report".into(),

@@ -14,6 +14,9 @@ use riverrun_sql::{Column, ResultTable};
 
 use super::Broken;
 
+/// Appends a row's message with its kind, `+I`, in front.
+type WithKind = fn(&'static str, &[u8], &mut Vec<u8>);
+
 /// Writes rows in one format.
 pub(super) struct Encoded {
     encoder: Box<dyn Encoder>,
@@ -21,7 +24,7 @@ pub(super) struct Encoded {
     /// What stands before the rows.
     head: Vec<u8>,
     /// Puts a row's kind in front of it.
-    with_kind: Option<fn(&'static str, &[u8], &mut Vec<u8>)>,
+    with_kind: Option<WithKind>,
     messages: riverrun_formats::Encoded,
     lines: Vec<u8>,
 }
@@ -56,17 +59,30 @@ impl Encoded {
             out.push(b',');
             out.extend_from_slice(row);
         };
-        let names = updating.then(|| "op".to_owned()).into_iter().chain(columns.iter().map(|column| quoted(&column.name)));
+        let names =
+            updating.then(|| "op".to_owned()).into_iter().chain(columns.iter().map(|column| quoted(&column.name)));
         let head = names.collect::<Vec<_>>().join(",") + "\n";
         Self::new("csv", columns, head.into_bytes(), updating.then_some(with_kind))
     }
 
-    fn new(format: &str, columns: &[Column], head: Vec<u8>, with_kind: Option<fn(&'static str, &[u8], &mut Vec<u8>)>) -> Result<Self> {
-        let fields: Vec<RowField> = columns.iter().map(|column| RowField { name: column.name.clone(), data_type: column.data_type.clone() }).collect();
+    fn new(format: &str, columns: &[Column], head: Vec<u8>, with_kind: Option<WithKind>) -> Result<Self> {
+        let fields: Vec<RowField> = columns
+            .iter()
+            .map(|column| RowField { name: column.name.clone(), data_type: column.data_type.clone() })
+            .collect();
         let schema = arrow_schema(&fields);
-        let mut options = OptionReader::new(format!("format '{format}'"), BTreeMap::new());
+        // 20.00 and not 2E+1.
+        let plain = BTreeMap::from([("json.encode.decimal-as-plain-number".to_owned(), "true".to_owned())]);
+        let mut options = OptionReader::new(format!("format '{format}'"), plain);
         let format = riverrun_formats::open(&mut options, "format", format, Arc::clone(&schema))?;
-        Ok(Self { encoder: format.encoder()?, schema, head, with_kind, messages: riverrun_formats::Encoded::default(), lines: Vec::new() })
+        Ok(Self {
+            encoder: format.encoder()?,
+            schema,
+            head,
+            with_kind,
+            messages: riverrun_formats::Encoded::default(),
+            lines: Vec::new(),
+        })
     }
 
     pub(super) fn head(&self, out: &mut impl Write) -> Result<(), Broken> {
@@ -93,7 +109,9 @@ impl Encoded {
         let columns = table.columns.iter().enumerate().map(|(n, column)| {
             let values = table.rows.iter().map(|row| row.get(n).and_then(Option::as_deref));
             match column.data_type.logical {
-                LogicalType::Boolean => Arc::new(values.map(|value| value.map(|text| text == "TRUE")).collect::<BooleanArray>()) as ArrayRef,
+                LogicalType::Boolean => {
+                    Arc::new(values.map(|value| value.map(|text| text == "TRUE")).collect::<BooleanArray>()) as ArrayRef
+                }
                 _ => Arc::new(values.collect::<StringArray>()),
             }
         });
@@ -121,8 +139,12 @@ mod tests {
     }
 
     fn changes() -> Batch {
-        let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["x \"y\"", "z,"]))];
-        let fields: Vec<RowField> = self::columns().into_iter().map(|column| RowField { name: column.name, data_type: column.data_type }).collect();
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["x \"y\"", "z,"]))];
+        let fields: Vec<RowField> = self::columns()
+            .into_iter()
+            .map(|column| RowField { name: column.name, data_type: column.data_type })
+            .collect();
         let rows = RecordBatch::try_new(arrow_schema(&fields), columns).unwrap();
         Batch::with_kinds(rows, vec![RowKind::Insert, RowKind::Delete]).unwrap()
     }
@@ -144,7 +166,10 @@ mod tests {
 
     #[test]
     fn csv_begins_with_the_names_and_quotes_what_must_be() {
-        assert_eq!(written(Encoded::csv(&columns(), true).unwrap()), "op,n,\"a, b\"\n+I,1,\"x \"\"y\"\"\"\n-D,,\"z,\"\n");
+        assert_eq!(
+            written(Encoded::csv(&columns(), true).unwrap()),
+            "op,n,\"a, b\"\n+I,1,\"x \"\"y\"\"\"\n-D,,\"z,\"\n"
+        );
         assert!(written(Encoded::csv(&columns(), false).unwrap()).starts_with("n,\"a, b\"\n1,"));
     }
 }

@@ -28,7 +28,9 @@ impl Tableau {
     /// For a query's rows, each with its kind.
     pub(super) fn of_query(columns: &[Column], max_width: usize) -> Self {
         let names = std::iter::once(KIND.to_owned()).chain(columns.iter().map(|column| column.name.clone()));
-        let width = |column: &Column| type_width(&column.data_type.logical, max_width).max(NULL.len()).max(column.name.chars().count());
+        let width = |column: &Column| {
+            type_width(&column.data_type.logical, max_width).max(NULL.len()).max(column.name.chars().count())
+        };
         let widths = std::iter::once(KIND.len()).chain(columns.iter().map(width));
         Self { names: names.collect(), widths: widths.collect() }
     }
@@ -88,7 +90,8 @@ pub(super) fn answer(table: &ResultTable, out: &mut impl Write) -> io::Result<()
     }
     let rows: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(value).collect()).collect();
     let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let content = |n: usize| rows.iter().filter_map(move |row| row.get(n)).map(|text| text_width(text)).max().unwrap_or(0);
+    let content =
+        |n: usize| rows.iter().filter_map(move |row| row.get(n)).map(|text| text_width(text)).max().unwrap_or(0);
     let widths = names.iter().enumerate().map(|(n, name)| name.chars().count().max(content(n))).collect();
     let tableau = Tableau { names, widths };
     tableau.head(out)?;
@@ -175,11 +178,19 @@ mod tests {
 
     #[test]
     fn a_query_is_drawn_as_flinks_client_does() {
-        let columns = [column("id", LogicalType::Int), column("k", LogicalType::STRING), column("a_long_name_of_a_column", LogicalType::Boolean)];
+        let columns = [
+            column("id", LogicalType::Int),
+            column("k", LogicalType::STRING),
+            column("a_long_name_of_a_column", LogicalType::Boolean),
+        ];
         let table = Tableau::of_query(&columns, 30);
         let text = drawn(|out| {
             table.head(out)?;
-            table.changed(RowKind::Insert, &values(&[Some("1"), Some("text of more than thirty characters"), Some("TRUE")]), out)?;
+            table.changed(
+                RowKind::Insert,
+                &values(&[Some("1"), Some("text of more than thirty characters"), Some("TRUE")]),
+                out,
+            )?;
             table.changed(RowKind::UpdateAfter, &values(&[None, Some("日本"), None]), out)?;
             table.foot(2, Duration::from_millis(204), false, out)
         });
@@ -198,8 +209,14 @@ Received a total of 2 rows (0.20 seconds)
     #[test]
     fn no_row_has_no_border_behind_it_and_an_end_by_the_user_says_so() {
         let table = Tableau::of_query(&[column("x", LogicalType::Int)], 30);
-        assert_eq!(drawn(|out| table.foot(0, Duration::ZERO, false, out)), "Received a total of 0 row (0.00 seconds)\n");
-        assert_eq!(drawn(|out| table.foot(5, Duration::ZERO, true, out)), "Query terminated, received a total of 5 rows\n");
+        assert_eq!(
+            drawn(|out| table.foot(0, Duration::ZERO, false, out)),
+            "Received a total of 0 row (0.00 seconds)\n"
+        );
+        assert_eq!(
+            drawn(|out| table.foot(5, Duration::ZERO, true, out)),
+            "Query terminated, received a total of 5 rows\n"
+        );
     }
 
     #[test]
@@ -211,18 +228,28 @@ Received a total of 2 rows (0.20 seconds)
 
     #[test]
     fn widths_follow_the_type() {
-        let widths = [LogicalType::TinyInt, LogicalType::BigInt, LogicalType::Decimal(10, 2), LogicalType::Timestamp(3), LogicalType::Double];
+        let widths = [
+            LogicalType::TinyInt,
+            LogicalType::BigInt,
+            LogicalType::Decimal(10, 2),
+            LogicalType::Timestamp(3),
+            LogicalType::Double,
+        ];
         assert_eq!(widths.map(|logical| type_width(&logical, 30)), [4, 20, 12, 23, 30]);
     }
 
     #[test]
     fn answers_are_as_wide_as_their_content_and_texts_are_bare() {
         let columns = vec![column("table name", LogicalType::STRING)];
-        let table = |names: &[&str]| ResultTable { columns: columns.clone(), rows: names.iter().map(|name| values(&[Some(name)])).collect() };
+        let table = |names: &[&str]| ResultTable {
+            columns: columns.clone(),
+            rows: names.iter().map(|name| values(&[Some(name)])).collect(),
+        };
         let expected = "+------------+\n| table name |\n+------------+\n|     orders |\n+------------+\n1 row in set\n";
         assert_eq!(drawn(|out| answer(&table(&["orders"]), out)), expected);
         assert_eq!(drawn(|out| answer(&table(&[]), out)), "Empty set\n");
-        let text = ResultTable { columns: vec![column("result", LogicalType::STRING)], rows: vec![values(&[Some("a\nb")])] };
+        let text =
+            ResultTable { columns: vec![column("result", LogicalType::STRING)], rows: vec![values(&[Some("a\nb")])] };
         assert_eq!(drawn(|out| answer(&text, out)), "a\nb\n");
     }
 }

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use riverrun_testkit::process::Riverrun;
-use riverrun_testkit::{KafkaServer, MariaDb, Record, TempFolder, kafka, mariadb, tcp, temp_folder, unique, wait_until};
+use riverrun_testkit::{
+    KafkaServer, MariaDb, Record, TempFolder, kafka, mariadb, tcp, temp_folder, unique, wait_until,
+};
 
 use crate::kit::{LIMIT, riverrun, root};
 
@@ -69,9 +71,15 @@ impl Playground {
 
     /// What the database holds; nothing while it is away.
     fn report(&self, server: &MariaDb) -> Report {
-        let rows = server.try_query(&format!("SELECT account_id, CAST(log_ts AS CHAR(19)), amount FROM {}.spend_report", self.database));
+        let rows = server.try_query(&format!(
+            "SELECT account_id, CAST(log_ts AS CHAR(19)), amount FROM {}.spend_report",
+            self.database
+        ));
         let value = |value: &Option<String>| value.clone().unwrap();
-        rows.unwrap_or_default().iter().map(|row| ((value(&row[0]).parse().unwrap(), value(&row[1])), value(&row[2]).parse().unwrap())).collect()
+        rows.unwrap_or_default()
+            .iter()
+            .map(|row| ((value(&row[0]).parse().unwrap(), value(&row[1])), value(&row[2]).parse().unwrap()))
+            .collect()
     }
 
     #[track_caller]
@@ -84,10 +92,18 @@ impl Playground {
             }
             if begin.elapsed() > LONG || !job.is_running() {
                 let mut text = String::new();
-                for (key, expected) in expected.iter().filter(|(key, expected)| report.get(key) != Some(expected)).take(20) {
+                for (key, expected) in
+                    expected.iter().filter(|(key, expected)| report.get(key) != Some(expected)).take(20)
+                {
                     let _ = writeln!(text, "{key:?}: {:?} for {expected}", report.get(key));
                 }
-                panic!("after {:?} {} rows differ from {}:\n{text}{:#?}", begin.elapsed(), report.len(), expected.len(), job.stderr());
+                panic!(
+                    "after {:?} {} rows differ from {}:\n{text}{:#?}",
+                    begin.elapsed(),
+                    report.len(),
+                    expected.len(),
+                    job.stderr()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -127,7 +143,12 @@ impl Transaction {
 fn transactions(numbers: std::ops::Range<i64>, partitions: i32) -> impl Iterator<Item = Transaction> + Clone {
     numbers.map(move |n| {
         let account = n * 7 % 5 + 1;
-        Transaction { account, amount: n * 31 % 997 + 1, second: n * 60, partition: i32::try_from(account).unwrap() % partitions }
+        Transaction {
+            account,
+            amount: n * 31 % 997 + 1,
+            second: n * 60,
+            partition: i32::try_from(account).unwrap() % partitions,
+        }
     })
 }
 
@@ -158,7 +179,11 @@ fn the_playgrounds_script_keeps_the_report_of_every_account_and_hour() {
     playground.wait_for_report(mariadb(), &sums(transactions(0..3000, 3), 3600), &mut job);
     // Hours that have a row already get another sum.
     playground.produce(kafka(), transactions(2900..3500, 3));
-    playground.wait_for_report(mariadb(), &sums(transactions(0..3000, 3).chain(transactions(2900..3500, 3)), 3600), &mut job);
+    playground.wait_for_report(
+        mariadb(),
+        &sums(transactions(0..3000, 3).chain(transactions(2900..3500, 3)), 3600),
+        &mut job,
+    );
     let said = stop(job);
     assert!(said.contains("read 3,600 rows from transactions"), "{said}");
 }
@@ -169,12 +194,18 @@ fn its_variant_with_tumble_writes_every_window_once_when_it_is_complete() {
     let rows = transactions(0..1500, 3);
     playground.produce(kafka(), rows.clone());
     // A transaction in every partition, a day later, lets the watermark pass all windows before it.
-    playground.produce(kafka(), (0..3).map(|partition| Transaction { account: 9, amount: 1, second: 1500 * 60 + 86_400, partition }));
+    playground.produce(
+        kafka(),
+        (0..3).map(|partition| Transaction { account: 9, amount: 1, second: 1500 * 60 + 86_400, partition }),
+    );
     let mut job = playground.start("tumble.sql");
     playground.wait_for_report(mariadb(), &sums(rows, 600), &mut job);
     let said = stop(job);
     assert!(!said.contains("late"), "partitions that are read at different speeds make nothing late: {said}");
-    assert!(!playground.report(mariadb()).keys().any(|(account, _)| *account == 9), "an open window does not fire at a stop");
+    assert!(
+        !playground.report(mariadb()).keys().any(|(account, _)| *account == 9),
+        "an open window does not fire at a stop"
+    );
 }
 
 #[test]
@@ -195,7 +226,12 @@ fn the_producer_writes_a_hundred_transactions_a_second_that_the_other_scripts_re
     let produced = producer.wait(LIMIT);
     assert_eq!(produced.code(), Some(0), "{}", produced.stderr);
     let all = kafka().read_all(&playground.topic);
-    assert!(produced.stderr.replace(',', "").contains(&format!("wrote {} rows to transactions", all.len())), "{} rows: {}", all.len(), produced.stderr);
+    assert!(
+        produced.stderr.replace(',', "").contains(&format!("wrote {} rows to transactions", all.len())),
+        "{} rows: {}",
+        all.len(),
+        produced.stderr
+    );
     let mut expected = Report::new();
     for row in &all {
         let (account, amount, time) = fields(&row.text());
@@ -258,6 +294,26 @@ fn a_database_that_is_killed_and_comes_back_has_the_whole_report() {
     server.restart();
     playground.wait_for_report(&server, &sums(transactions(0..2000, 2), 3600), &mut job);
     stop(job);
+}
+
+#[test]
+fn a_second_signal_cancels_a_job_that_cannot_end_in_order() {
+    let proxy = tcp::Proxy::to(mariadb().address());
+    let playground = Playground::on(kafka(), 2, mariadb(), proxy.address());
+    playground.produce(kafka(), transactions(0..1000, 2));
+    let mut job = playground.start("kafka-to-mysql.sql");
+    playground.wait_for_report(mariadb(), &sums(transactions(0..1000, 2), 3600), &mut job);
+    // The database answers no more: the sink cannot write what it holds.
+    proxy.hold();
+    playground.produce(kafka(), transactions(1000..2000, 2));
+    job.wait_for_line("source transactions 2,000 rows", LIMIT);
+    job.interrupt();
+    job.wait_for_line("stopping in order", LIMIT);
+    assert!(job.is_running());
+    job.interrupt();
+    let finished = job.wait(LIMIT);
+    assert_eq!(finished.code(), Some(130), "{}", finished.stderr);
+    assert!(finished.stderr.contains("insert-into_spend_report: canceled in "), "{}", finished.stderr);
 }
 
 #[test]

@@ -52,5 +52,8 @@ fn a_terminal_shows_live_lines_and_is_left_clean() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{text}");
     assert!(text.contains("  source g  ") && text.contains("  sink   b  ") && text.contains("backpressured"), "{text}");
     let after_last = text.rsplit("\x1b[J").next().unwrap();
-    assert!(after_last.starts_with("insert-into_b: stopped in ") && after_last.trim_end().lines().count() == 1, "{text}");
+    assert!(
+        after_last.starts_with("insert-into_b: stopped in ") && after_last.trim_end().lines().count() == 1,
+        "{text}"
+    );
 }

@@ -8,5 +8,6 @@ mod live;
 mod mistakes;
 mod options;
 mod outputs;
+mod quick_start;
 mod script_files;
 mod spend_report;

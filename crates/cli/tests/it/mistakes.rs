@@ -62,8 +62,24 @@ fn every_mistake_is_answered_with_its_place_and_remedy() {
 #[test]
 fn no_answer_shows_what_is_inside_the_program() {
     let text = include_str!("../mistakes.txt");
-    for inside in ["Some(", "Ident", "Span", "LogicalType", "internal error", "panicked", "::", "DataFusion", "sqlparser", "RUST_BACKTRACE"] {
-        let answers = cases(text).1.into_iter().filter(|case| case.answer.contains(inside)).map(|case| case.name).collect::<Vec<_>>();
+    for inside in [
+        "Some(",
+        "Ident",
+        "Span",
+        "LogicalType",
+        "internal error",
+        "panicked",
+        "::",
+        "DataFusion",
+        "sqlparser",
+        "RUST_BACKTRACE",
+    ] {
+        let answers = cases(text)
+            .1
+            .into_iter()
+            .filter(|case| case.answer.contains(inside))
+            .map(|case| case.name)
+            .collect::<Vec<_>>();
         assert!(answers.is_empty(), "{inside} in {answers:?}");
     }
 }

@@ -50,7 +50,8 @@ fn json_has_an_object_a_line_with_values_of_their_kind() {
 
 #[test]
 fn json_tells_the_kind_where_rows_are_changes() {
-    let text = stdout_of(&["run", "-o", "json", "-e", THREE, "-e", "SELECT COUNT(*) AS n FROM three; SELECT id FROM three"]);
+    let text =
+        stdout_of(&["run", "-o", "json", "-e", THREE, "-e", "SELECT COUNT(*) AS n FROM three; SELECT id FROM three"]);
     let expected = "\
 {\"op\":\"+I\",\"n\":1}
 {\"op\":\"-U\",\"n\":1}
@@ -73,7 +74,9 @@ fn csv_begins_with_the_columns_and_quotes_what_must_be() {
 
 #[test]
 fn answers_of_statements_are_tables_as_wide_as_their_content() {
-    let finished = run(&format!("{THREE} SHOW VIEWS; SHOW TABLES; DESCRIBE three; SHOW CREATE TABLE three; EXPLAIN SELECT id FROM three;"));
+    let finished = run(&format!(
+        "{THREE} SHOW VIEWS; SHOW TABLES; DESCRIBE three; SHOW CREATE TABLE three; EXPLAIN SELECT id FROM three;"
+    ));
     let expected = "\
 Empty set
 +------------+
@@ -99,26 +102,38 @@ WITH (
 )
 ";
     assert!(finished.stdout.starts_with(expected), "{}{}", finished.stdout, finished.stderr);
-    assert!(finished.stdout.contains("TableSourceScan(table=[[default_catalog, default_database, three]]"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.contains("TableSourceScan(table=[[default_catalog, default_database, three]]"),
+        "{}",
+        finished.stdout
+    );
 }
 
 #[test]
 fn answers_of_statements_have_the_other_forms_too() {
     assert_eq!(stdout_of(&["run", "-o", "json", "-e", THREE, "-e", "SHOW TABLES"]), "{\"table name\":\"three\"}\n");
-    assert_eq!(stdout_of(&["run", "-o", "csv", "-e", THREE, "-e", "DESCRIBE three"]), "name,type,null,key,extras,watermark\nid,INT,true,,,\n");
+    assert_eq!(
+        stdout_of(&["run", "-o", "csv", "-e", THREE, "-e", "DESCRIBE three"]),
+        "name,type,null,key,extras,watermark\nid,INT,true,,,\n"
+    );
 }
 
 #[test]
 fn a_type_that_a_form_cannot_hold_is_a_mistake() {
-    let finished = riverrun(["run", "-o", "json", "-e", "SELECT INTERVAL '1' DAY AS i"]).run(LIMIT);
+    let finished = riverrun(["run", "-o", "csv", "-e", "SELECT MAP['a', 1] AS m"]).run(LIMIT);
     assert_eq!(finished.code(), Some(2), "{}{}", finished.stdout, finished.stderr);
-    assert!(finished.stderr.contains("INTERVAL DAY") && finished.stderr.contains("--> -e:1:1"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("MAP<") && finished.stderr.contains("--> -e:1:1"), "{}", finished.stderr);
 }
 
 #[test]
 fn explain_shows_every_job_of_a_script_and_runs_none() {
-    let statements = format!("{THREE} CREATE TABLE p (n BIGINT) WITH ('connector' = 'print'); INSERT INTO p SELECT COUNT(*) FROM three; SELECT id FROM three;");
+    let statements = format!(
+        "{THREE} CREATE TABLE p (n BIGINT) WITH ('connector' = 'print'); INSERT INTO p SELECT COUNT(*) FROM three; SELECT id FROM three;"
+    );
     let text = stdout_of(&["explain", "-e", &statements]);
     assert_eq!(text.matches("-- -e:1\n== Optimized Physical Plan ==\n").count(), 2, "{text}");
-    assert!(text.contains("Sink(table=[default_catalog.default_database.p]") && text.contains("changelogMode=[I,UB,UA]"), "{text}");
+    assert!(
+        text.contains("Sink(table=[default_catalog.default_database.p]") && text.contains("changelogMode=[I,UB,UA]"),
+        "{text}"
+    );
 }

@@ -12,7 +12,9 @@ fn scripts(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             scripts(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "sql") && !path.to_string_lossy().ends_with(OF_DATABASES) {
+        } else if path.extension().is_some_and(|extension| extension == "sql")
+            && !path.to_string_lossy().ends_with(OF_DATABASES)
+        {
             found.push(path);
         }
     }

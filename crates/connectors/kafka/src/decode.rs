@@ -135,7 +135,10 @@ impl RowDecoder {
         }
         let kinds = self.kinds(&plan, &value);
         for (array, field) in arrays.iter().zip(self.schema.fields()) {
-            if let Some(row) = (0..array.len()).find(|row| array.is_null(*row)).filter(|_| !field.is_nullable()) {
+            if field.is_nullable() || array.null_count() == 0 {
+                continue;
+            }
+            if let Some(row) = (0..array.len()).find(|row| array.is_null(*row)) {
                 let error = Error::data("null cannot be read into a NOT NULL column").with("column", field.name());
                 return Err(at(error, plan.message.get(row).map_or(0, |message| *message as usize)));
             }

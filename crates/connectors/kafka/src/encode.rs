@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use riverrun_base::{Error, Result};
 use riverrun_data::{Batch, RowKind};
@@ -67,10 +67,12 @@ impl RowEncoder {
     /// # Errors
     /// A value that the format cannot hold.
     pub(crate) fn encode_keys(&mut self, batch: &Batch) -> Result<()> {
-        match &mut self.key {
-            Some(side) => side.encode(&Batch::insertions(batch.rows().clone()), |_| false),
-            None => Ok(()),
+        let Some(side) = &mut self.key else { return Ok(()) };
+        side.encode(&Batch::insertions(batch.rows().clone()), |_| false)?;
+        if self.upsert && side.encoded.ends.len() != batch.num_rows() {
+            return Err(Error::data("a row with a NULL key cannot be written"));
         }
+        Ok(())
     }
 
     /// The keys of the last batch, one a row.
@@ -118,9 +120,11 @@ impl Side {
         } else {
             batch.clone()
         };
+        // A side may have no columns, but has its rows.
+        let rows = RecordBatchOptions::new().with_row_count(Some(remaining.num_rows()));
         let columns: Vec<ArrayRef> =
             self.columns.iter().filter_map(|column| remaining.rows().columns().get(*column).cloned()).collect();
-        let projected = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        let projected = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows)
             .map_err(|error| Error::data("a row does not fit the columns of its Kafka table").caused_by(error))?;
         self.encoded.clear();
         self.encoder.encode(&remaining.replace_rows(projected)?, &mut self.encoded)

@@ -280,8 +280,37 @@ pub(crate) fn client_config(
         config.set(*key, value);
     }
     config.set("bootstrap.servers", bootstrap).set_log_level(RDKafkaLogLevel::Info);
-    config.create_native_config().map_err(refused)?;
+    let native = config.create_native_config().map_err(refused)?;
+    // What this build of librdkafka was made with; it is known without a connection.
+    check_login(user, &native.get("builtin.features").map_err(refused)?)?;
     Ok(config)
+}
+
+/// Refuses a login that this build cannot do, before anything runs.
+fn check_login(user: &BTreeMap<String, String>, features: &str) -> Result<()> {
+    if !user.get("security.protocol").is_some_and(|protocol| protocol.to_lowercase().starts_with("sasl_")) {
+        return Ok(());
+    }
+    // Kerberos is the default, here as in Java.
+    let mechanism = user.get("sasl.mechanism").map_or("GSSAPI", String::as_str).to_uppercase();
+    let feature = match mechanism.as_str() {
+        "PLAIN" => "sasl_plain",
+        "GSSAPI" => "sasl_gssapi",
+        "OAUTHBEARER" => "sasl_oauthbearer",
+        scram if scram.starts_with("SCRAM-SHA-") => "sasl_scram",
+        other => {
+            return Err(wrong(
+                "sasl.mechanism",
+                &format!("'{other}' is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, GSSAPI, OAUTHBEARER"),
+            ));
+        }
+    };
+    if features.split(',').any(|known| known.trim() == feature) {
+        return Ok(());
+    }
+    Err(Error::not_supported(format!("the login '{mechanism}'"))
+        .with("option", "properties.sasl.mechanism")
+        .hint("this build can log in with PLAIN"))
 }
 
 fn refused(error: KafkaError) -> Error {
@@ -295,6 +324,12 @@ fn refused(error: KafkaError) -> Error {
                 .unwrap_or_default();
             wrong(&key, "the Kafka client has no such property")
                 .hint(format!("{guess}the names are those of Kafka's clients"))
+        }
+        _ if text.contains("not available at build time") => {
+            let what = if text.contains("OpenSSL") { "TLS" } else { "what it asks for" };
+            Error::not_supported(format!("the property '{key}'"))
+                .with("option", format!("properties.{key}"))
+                .hint(format!("this build was made without {what}"))
         }
         // The text of librdkafka names the property, and the value only where it is one of a list or a number.
         _ => wrong(&key, &text),
@@ -384,16 +419,28 @@ mod tests {
         let error = client_config("localhost:1", &[], &user, &[]).unwrap_err().to_string();
         assert!(error.contains("isolation.level"), "{error}");
     }
-}
-#[cfg(test)]
-mod probe {
+
     #[test]
-    fn probe() {
-        for p in [vec![("security.protocol", "SASL_SSL")], vec![("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-256")], vec![("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")], vec![("ssl.ca.location", "/x")], vec![("sasl.mechanism","GSSAPI"), ("security.protocol", "SASL_PLAINTEXT")]] {
-            let m = p.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
-            let r = super::client_config("localhost:1", &[], &m, &[]);
-            eprintln!("{p:?}: {:?}", r.as_ref().err());
-            if let Ok(c) = r { eprintln!("create {:?}", crate::client::consumer(&c).err()); }
-        }
+    fn logins_that_this_build_cannot_do_are_refused_before_anything_runs() {
+        let user = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let login = |mechanism: &str| user(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", mechanism)]);
+        let features = "gzip,snappy,sasl,lz4,sasl_plain";
+        assert!(check_login(&login("PLAIN"), features).is_ok());
+        assert!(
+            check_login(&user(&[("sasl.mechanism", "SCRAM-SHA-256")]), features).is_ok(),
+            "without a protocol nobody logs in"
+        );
+        assert!(check_login(&login("SCRAM-SHA-256"), &format!("{features},sasl_scram")).is_ok());
+        let error = check_login(&login("SCRAM-SHA-512"), features).unwrap_err().to_string();
+        assert!(error.contains("'SCRAM-SHA-512' is not supported yet"), "{error}");
+        assert!(
+            check_login(&user(&[("security.protocol", "sasl_ssl")]), features)
+                .unwrap_err()
+                .to_string()
+                .contains("GSSAPI")
+        );
+        assert!(check_login(&login("MAGIC"), features).unwrap_err().to_string().contains("not one of"));
     }
 }

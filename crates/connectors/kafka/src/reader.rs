@@ -194,6 +194,12 @@ impl KafkaReader {
                 Ok(())
             }
             RDKafkaErrorCode::TopicAuthorizationFailed => Err(refused_topic(&event.topic, event.code)),
+            RDKafkaErrorCode::NotImplemented | RDKafkaErrorCode::UnsupportedCompressionType => {
+                Err(Error::not_supported("the compression of a record")
+                    .hint(event.text)
+                    .with("partition", event.partition)
+                    .with("topic", event.topic))
+            }
             // The group is only told offsets; reading goes on without it.
             RDKafkaErrorCode::GroupAuthorizationFailed => {
                 tracing::warn!(target: "riverrun_kafka", "the consumer group cannot be used: {}", event.text);

@@ -168,7 +168,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_remains_is_the_last_change_of_every_key_in_any_split(changes in proptest::collection::vec((0u8..8, proptest::option::of(0i64..100)), 0..200), size in 1usize..20) {
+        fn what_remains_is_the_last_change_of_every_key_in_any_split(
+            changes in proptest::collection::vec((0u8..8, proptest::option::of(0i64..100)), 0..200),
+            size in 1usize..20,
+        ) {
             let mut buffer = Buffer::new(1000, Duration::from_secs(1));
             for chunk in changes.chunks(size) {
                 add(&mut buffer, chunk, Instant::now());

@@ -5,8 +5,8 @@ use memchr::memmem;
 use super::dialect::Dialect;
 use crate::rows::{Column, Kind, Problems, Read, Slot, Slots, Values, append, append_nothing, append_text};
 use crate::text::{
-    ParsedDecimal, TimestampForm, TimestampParser, decode_base64, parse_boolean, parse_decimal, parse_f32, parse_f64, parse_i8, parse_i16,
-    parse_i32, parse_i64, parse_sql_date, parse_time, trim,
+    ParsedDecimal, TimestampForm, TimestampParser, decode_base64, parse_boolean, parse_decimal, parse_f32, parse_f64,
+    parse_i8, parse_i16, parse_i32, parse_i64, parse_sql_date, parse_time, trim,
 };
 
 impl Dialect {
@@ -17,8 +17,12 @@ impl Dialect {
             Values::Boolean(values) => {
                 append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| Some(parse_boolean(text))));
             }
-            Values::TinyInt(values) => append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| parse_i8(trim(text)))),
-            Values::SmallInt(values) => append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| parse_i16(trim(text)))),
+            Values::TinyInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| parse_i8(trim(text))))
+            }
+            Values::SmallInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| parse_i16(trim(text))))
+            }
             Values::Int(values) | Values::Months(values) => {
                 append(values, spec, nulls, slots, problems, |slot| self.value(slot, |text| parse_i32(trim(text))));
             }
@@ -27,28 +31,34 @@ impl Dialect {
             }
             Values::Float(values) => append(values, spec, nulls, slots, problems, |slot| self.value(slot, parse_f32)),
             Values::Double(values) => append(values, spec, nulls, slots, problems, |slot| self.value(slot, parse_f64)),
-            Values::Decimal(values, precision, scale) => append(values, spec, nulls, slots, problems, |slot| {
-                match self.value(slot, |text| parse_decimal(text, *precision, *scale)) {
-                    Read::Value(ParsedDecimal::Value(value)) => Read::Value(value),
-                    Read::Value(ParsedDecimal::OutOfRange) | Read::Null => Read::Null,
-                    Read::Bad => Read::Bad,
-                }
-            }),
-            Values::Text(texts) => append_text(texts, true, spec, nulls, slots, problems, |slot, out| match slot.kind {
-                Kind::Text if self.is_null(slot.text) => Read::Null,
-                Kind::Text => {
-                    out.extend_from_slice(slot.text);
-                    Read::Value(())
-                }
-                _ => self.value(slot, |text| {
-                    out.extend_from_slice(text);
-                    Some(())
-                }),
-            }),
+            Values::Decimal(values, precision, scale) => {
+                append(values, spec, nulls, slots, problems, |slot| {
+                    match self.value(slot, |text| parse_decimal(text, *precision, *scale)) {
+                        Read::Value(ParsedDecimal::Value(value)) => Read::Value(value),
+                        Read::Value(ParsedDecimal::OutOfRange) | Read::Null => Read::Null,
+                        Read::Bad => Read::Bad,
+                    }
+                })
+            }
+            Values::Text(texts) => {
+                append_text(texts, true, spec, nulls, slots, problems, |slot, out| match slot.kind {
+                    Kind::Text if self.is_null(slot.text) => Read::Null,
+                    Kind::Text => {
+                        out.extend_from_slice(slot.text);
+                        Read::Value(())
+                    }
+                    _ => self.value(slot, |text| {
+                        out.extend_from_slice(text);
+                        Some(())
+                    }),
+                })
+            }
             Values::Bytes(texts) => append_text(texts, false, spec, nulls, slots, problems, |slot, out| {
                 self.value(slot, |text| decode_base64(text, out))
             }),
-            Values::Date(values) => append(values, spec, nulls, slots, problems, |slot| self.value(slot, parse_sql_date)),
+            Values::Date(values) => {
+                append(values, spec, nulls, slots, problems, |slot| self.value(slot, parse_sql_date))
+            }
             Values::Time(values, precision) => {
                 let unit = 10_i64.pow(9_u32.saturating_sub(u32::from(*precision)));
                 append(values, spec, nulls, slots, problems, |slot| {
@@ -118,7 +128,13 @@ impl Dialect {
                         table.extend(self.elements(slot).take(width));
                     }
                     let missing = length + width - table.len();
-                    let read: Read<()> = if null { Read::Null } else if missing > 0 && !problems.ignore { Read::Bad } else { Read::Value(()) };
+                    let read: Read<()> = if null {
+                        Read::Null
+                    } else if missing > 0 && !problems.ignore {
+                        Read::Bad
+                    } else {
+                        Read::Value(())
+                    };
                     match read {
                         Read::Value(()) => column.nulls.append_non_null(),
                         ref nothing => append_nothing(nothing, &column.spec, &mut column.nulls, &slot, problems),

@@ -88,7 +88,9 @@ fn describe(unfit: &Unfit, width: usize, message: &[u8]) -> Error {
     let (what, hint) = match unfit {
         Unfit::Flaw(Flaw::OpenQuote) => ("a quoted field has no closing quote".to_owned(), None),
         Unfit::Flaw(Flaw::OpenEscape) => ("the row ends in an escape character".to_owned(), None),
-        Unfit::Flaw(Flaw::AfterQuote(position)) => (format!("no delimiter follows the closing quote, at byte {position}"), None),
+        Unfit::Flaw(Flaw::AfterQuote(position)) => {
+            (format!("no delimiter follows the closing quote, at byte {position}"), None)
+        }
         Unfit::TooFew(count) => (
             format!("the row has {count} of {width} fields"),
             Some("with 'csv.ignore-parse-errors' the fields that are missing are NULL"),
@@ -150,7 +152,10 @@ impl CsvDecoder {
 
     /// Whether the field behind the last column is an empty one that ends the record.
     fn is_trailing_delimiter(&self, text: &[u8], count: usize, width: usize, next: Next) -> bool {
-        self.dialect.allow_trailing_delimiter && count == width && crate::text::trim(text).is_empty() && !matches!(next, Next::Field(_))
+        self.dialect.allow_trailing_delimiter
+            && count == width
+            && crate::text::trim(text).is_empty()
+            && !matches!(next, Next::Field(_))
     }
 }
 
@@ -181,14 +186,22 @@ impl Marks {
     /// `None` for a dialect whose every record needs care.
     fn of(dialect: &Dialect) -> Option<Self> {
         // A mark of zero would be found behind the end.
-        let is_zero = [Some(&dialect.delimiter), dialect.quote.as_ref(), dialect.escape.as_ref()].iter().flatten().any(|mark| mark.first() == 0);
+        let is_zero = [Some(&dialect.delimiter), dialect.quote.as_ref(), dialect.escape.as_ref()]
+            .iter()
+            .flatten()
+            .any(|mark| mark.first() == 0);
         if dialect.delimiter.len() > 1 || dialect.allow_comments || dialect.trim_spaces || is_zero {
             return None;
         }
         let repeat = |byte: u8| ONES * u64::from(byte);
         // Without quote or escape, a line end is looked for once more.
-        let first = |mark: &Option<super::dialect::Mark>| repeat(mark.as_ref().map_or(b'\n', super::dialect::Mark::first));
-        Some(Self { delimiter: repeat(dialect.delimiter.first()), quote: first(&dialect.quote), escape: first(&dialect.escape) })
+        let first =
+            |mark: &Option<super::dialect::Mark>| repeat(mark.as_ref().map_or(b'\n', super::dialect::Mark::first));
+        Some(Self {
+            delimiter: repeat(dialect.delimiter.first()),
+            quote: first(&dialect.quote),
+            escape: first(&dialect.escape),
+        })
     }
 
     /// Fills a row's slots with the fields of a plain record. `false` if there are more or fewer fields, quotes, escapes or line ends, a

@@ -68,15 +68,22 @@ impl Dialect {
         let delimiter = single(&unescape_java(&options.field_delimiter), prefix, "field-delimiter")?;
         let quote = match (&options.quote_character, options.disable_quote_character) {
             (Some(_), true) => {
-                return Err(Error::user(format!("'{prefix}quote-character' cannot be set when '{prefix}disable-quote-character' is true")));
+                return Err(Error::user(format!(
+                    "'{prefix}quote-character' cannot be set when '{prefix}disable-quote-character' is true"
+                )));
             }
             (None, true) => None,
             (None, false) => Some(Mark::new('"')),
             (Some(text), false) => Some(single(text, prefix, "quote-character")?),
         };
-        let escape = options.escape_character.as_ref().map(|text| single(text, prefix, "escape-character")).transpose()?;
+        let escape =
+            options.escape_character.as_ref().map(|text| single(text, prefix, "escape-character")).transpose()?;
         let element_delimiter = single(&options.array_element_delimiter, prefix, "array-element-delimiter")?;
-        let named = [("field-delimiter", Some(&delimiter)), ("quote-character", quote.as_ref()), ("escape-character", escape.as_ref())];
+        let named = [
+            ("field-delimiter", Some(&delimiter)),
+            ("quote-character", quote.as_ref()),
+            ("escape-character", escape.as_ref()),
+        ];
         for (n, (key, mark)) in named.iter().enumerate() {
             let Some(mark) = mark else { continue };
             if matches!(mark.first(), b'\n' | b'\r') {
@@ -126,7 +133,10 @@ fn unescape_java(text: &str) -> String {
         }
         let numbered = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
         let tail = rest.as_str();
-        let hex = tail.strip_prefix('u').map(|hex| hex.trim_start_matches('u')).and_then(|hex| Some((hex.get(..4)?, hex.get(4..)?)));
+        let hex = tail
+            .strip_prefix('u')
+            .map(|hex| hex.trim_start_matches('u'))
+            .and_then(|hex| Some((hex.get(..4)?, hex.get(4..)?)));
         let octal = tail.len() - tail.trim_start_matches(|digit| ('0'..='7').contains(&digit)).len();
         if let Some((digits, after)) = hex
             && let Some(character) = numbered(digits, 16)

@@ -10,8 +10,8 @@ use riverrun_data::{Batch, LogicalType, type_of_field};
 use super::dialect::Dialect;
 use crate::rows::{Cell, View};
 use crate::text::{
-    Moment, TimestampWriter, write_base64, write_date, write_decimal, write_decimal_stripped, write_f32, write_f64, write_integer, write_time,
-    write_timestamp,
+    Moment, TimestampWriter, write_base64, write_date, write_decimal, write_decimal_stripped, write_f32, write_f64,
+    write_integer, write_time, write_timestamp,
 };
 use crate::{Encoded, Encoder};
 
@@ -29,12 +29,15 @@ pub(super) struct CsvEncoder {
 impl CsvEncoder {
     pub(super) fn new(dialect: Arc<Dialect>, schema: &Schema) -> Result<Self> {
         let columns = schema.fields().iter().map(|field| {
-            let data_type = type_of_field(field).ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
+            let data_type = type_of_field(field)
+                .ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
             Ok((field.name().clone(), data_type.logical))
         });
         let columns: Vec<_> = columns.collect::<Result<_>>()?;
         let timestamps = columns.iter().map(|(_, logical)| match logical {
-            LogicalType::Timestamp(precision) | LogicalType::TimestampLtz(precision) => TimestampWriter::new(b' ', *precision),
+            LogicalType::Timestamp(precision) | LogicalType::TimestampLtz(precision) => {
+                TimestampWriter::new(b' ', *precision)
+            }
             _ => TimestampWriter::new(b' ', 3),
         });
         Ok(Self { timestamps: timestamps.collect(), columns, quoting: Quoting::new(dialect), scratch: Vec::new() })
@@ -83,13 +86,15 @@ impl Quoting {
         let by_byte = (ascii && dialect.quote.is_some()).then(|| {
             let mut needs = Box::new([false; 256]);
             for (byte, needs) in (0_u8..=0x7F).zip(needs.iter_mut()) {
-                *needs = char::from(byte) < dialect.safe_from || dialect.escape.as_ref().is_some_and(|escape| escape.first() == byte);
+                *needs = char::from(byte) < dialect.safe_from
+                    || dialect.escape.as_ref().is_some_and(|escape| escape.first() == byte);
             }
             needs
         });
         let in_timestamps = |mark: &super::dialect::Mark| b"0123456789-+:. Z".contains(&mark.first());
         let around_timestamps = dialect.quote.as_ref().filter(|quote| {
-            let simple = quote.len() == 1 && !in_timestamps(quote) && !dialect.escape.as_ref().is_some_and(in_timestamps);
+            let simple =
+                quote.len() == 1 && !in_timestamps(quote) && !dialect.escape.as_ref().is_some_and(in_timestamps);
             simple && dialect.safe_from > ' '
         });
         Self { around_timestamps: around_timestamps.map(super::dialect::Mark::first), dialect, by_byte }
@@ -103,7 +108,14 @@ impl Quoting {
 
     /// Writes a value that is not NULL. Numbers and booleans are never quoted.
     #[inline]
-    fn write_field(&self, out: &mut Vec<u8>, cells: &Cell<'_>, row: usize, timestamps: &mut TimestampWriter, scratch: &mut Vec<u8>) {
+    fn write_field(
+        &self,
+        out: &mut Vec<u8>,
+        cells: &Cell<'_>,
+        row: usize,
+        timestamps: &mut TimestampWriter,
+        scratch: &mut Vec<u8>,
+    ) {
         match cells {
             Cell::Text(texts) => return self.write_text(out, texts.value(row).as_bytes()),
             Cell::Timestamp(values, _) if let Some(quote) = self.around_timestamps => {
@@ -118,7 +130,12 @@ impl Quoting {
             }
             Cell::Timestamp(..)
             | Cell::TimestampLtz(..)
-            | Cell::Bytes(_) | Cell::Date(_) | Cell::Time32(..) | Cell::Time64(..) | Cell::Array(..) | Cell::Row(_) => {
+            | Cell::Bytes(_)
+            | Cell::Date(_)
+            | Cell::Time32(..)
+            | Cell::Time64(..)
+            | Cell::Array(..)
+            | Cell::Row(_) => {
                 scratch.clear();
                 self.write_plain(scratch, cells, row);
             }
@@ -142,7 +159,8 @@ impl Quoting {
             None => {
                 let escape = self.dialect.escape.as_ref().map(|escape| String::from_utf8_lossy(escape.bytes()));
                 let is_special = |character: char| {
-                    character < self.dialect.safe_from || escape.as_ref().is_some_and(|escape| escape.starts_with(character))
+                    character < self.dialect.safe_from
+                        || escape.as_ref().is_some_and(|escape| escape.starts_with(character))
                 };
                 is_long(text) || String::from_utf8_lossy(text).chars().any(is_special)
             }
@@ -182,7 +200,9 @@ impl Quoting {
             Cell::BigInt(values) => write_integer(out, values[row]),
             Cell::Float(values) => write_f32(out, values[row]),
             Cell::Double(values) => write_f64(out, values[row]),
-            Cell::Decimal(values, scale) if self.dialect.scientific_decimals => write_decimal_stripped(out, values[row], *scale),
+            Cell::Decimal(values, scale) if self.dialect.scientific_decimals => {
+                write_decimal_stripped(out, values[row], *scale)
+            }
             Cell::Decimal(values, scale) => write_decimal(out, values[row], *scale),
             Cell::Text(texts) => out.extend_from_slice(texts.value(row).as_bytes()),
             Cell::Bytes(values) => write_base64(out, values.value(row)),
@@ -196,7 +216,8 @@ impl Quoting {
             }
             Cell::Array(list, elements) => {
                 let offsets = list.value_offsets();
-                let range = usize::try_from(offsets[row]).unwrap_or_default()..usize::try_from(offsets[row + 1]).unwrap_or_default();
+                let range = usize::try_from(offsets[row]).unwrap_or_default()
+                    ..usize::try_from(offsets[row + 1]).unwrap_or_default();
                 self.write_elements(out, range.map(|element| (elements.as_ref(), element)));
             }
             Cell::Row(fields) => self.write_elements(out, fields.iter().map(|field| (field, row))),
@@ -221,5 +242,6 @@ impl Quoting {
 
 /// Whether a text has more than [`LONG`] UTF-16 characters.
 fn is_long(text: &[u8]) -> bool {
-    text.len() > LONG && text.iter().map(|byte| usize::from(*byte & 0xC0 != 0x80) + usize::from(*byte >= 0xF0)).sum::<usize>() > LONG
+    text.len() > LONG
+        && text.iter().map(|byte| usize::from(*byte & 0xC0 != 0x80) + usize::from(*byte >= 0xF0)).sum::<usize>() > LONG
 }

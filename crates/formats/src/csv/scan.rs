@@ -100,7 +100,8 @@ impl Dialect {
                 None => memchr3(self.delimiter.first(), b'\n', b'\r', rest),
                 Some(escape) => {
                     let line = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-                    memchr2(self.delimiter.first(), escape.first(), &rest[..line]).or((line < rest.len()).then_some(line))
+                    memchr2(self.delimiter.first(), escape.first(), &rest[..line])
+                        .or((line < rest.len()).then_some(line))
                 }
             };
             position += found.unwrap_or(rest.len());
@@ -142,7 +143,10 @@ impl Dialect {
 
     /// Behind blanks and control characters, but not behind a delimiter or line end.
     fn skip_blanks(&self, text: &[u8], mut position: usize) -> usize {
-        while text.get(position).is_some_and(|byte| *byte <= b' ' && !matches!(byte, b'\n' | b'\r') && *byte != self.delimiter.first()) {
+        while text
+            .get(position)
+            .is_some_and(|byte| *byte <= b' ' && !matches!(byte, b'\n' | b'\r') && *byte != self.delimiter.first())
+        {
             position += 1;
         }
         position
@@ -157,7 +161,9 @@ impl Dialect {
             return position;
         }
         loop {
-            while text.get(position).is_some_and(|byte| *byte <= b' ' && *byte != self.delimiter.first()) {
+            while matches!(text.get(position), Some(b' ' | b'\n' | b'\r'))
+                && text.get(position) != Some(&self.delimiter.first())
+            {
                 position += 1;
             }
             if text.get(position) != Some(&b'#') {

@@ -6,13 +6,14 @@ use arrow::datatypes::Schema;
 use riverrun_base::{Error, Result};
 use riverrun_data::{LogicalType, type_of_field};
 
+use super::names::Names;
 use super::options::{JsonOptions, TimestampStandard};
-use super::scan::{Names, elements, entries};
+use super::scan::{elements, entries};
 use super::string::{unescape, write_compact};
 use crate::rows::{Column, Kind, Problems, Read, Slot, Slots, Values, append, append_nothing, append_text};
 use crate::text::{
-    ParsedDecimal, TimestampForm, TimestampParser, decode_base64, parse_boolean, parse_date, parse_decimal, parse_f32, parse_f64, parse_i8,
-    parse_i16, parse_i32, parse_i64, parse_time, trim,
+    ParsedDecimal, TimestampForm, TimestampParser, decode_base64, parse_boolean, parse_date, parse_decimal, parse_f32,
+    parse_f64, parse_i8, parse_i16, parse_i32, parse_i64, parse_time, trim,
 };
 
 /// The fields of a row, at the top or inside.
@@ -38,7 +39,8 @@ enum Inner {
 impl Fields {
     pub(super) fn new(options: &JsonOptions, schema: &Schema) -> Result<Self> {
         let types = schema.fields().iter().map(|field| {
-            let data_type = type_of_field(field).ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
+            let data_type = type_of_field(field)
+                .ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
             Ok((field.name().clone(), data_type.logical))
         });
         Ok(Self::of(options, &types.collect::<Result<Vec<_>>>()?))
@@ -57,12 +59,17 @@ impl Field {
             LogicalType::Map(_, value) => Inner::Element(Box::new(Self::new(options, &value.logical))),
             LogicalType::Multiset(_) => Inner::Element(Box::new(Self::new(options, &LogicalType::Int))),
             LogicalType::Row(fields) => {
-                let types: Vec<_> = fields.iter().map(|field| (field.name.clone(), field.data_type.logical.clone())).collect();
+                let types: Vec<_> =
+                    fields.iter().map(|field| (field.name.clone(), field.data_type.logical.clone())).collect();
                 Inner::Fields(Fields::of(options, &types))
             }
             _ => Inner::Nothing,
         };
-        Self { iso: options.timestamp_standard == TimestampStandard::Iso8601, fail_on_missing: options.fail_on_missing_field, inner }
+        Self {
+            iso: options.timestamp_standard == TimestampStandard::Iso8601,
+            fail_on_missing: options.fail_on_missing_field,
+            inner,
+        }
     }
 
     /// Appends the values of `slots` to `column`.
@@ -80,10 +87,16 @@ impl Field {
                 Kind::False => Read::Value(false),
                 _ => scalar(slot, |text| Some(parse_boolean(text))),
             }),
-            Values::TinyInt(values) => append(values, spec, nulls, slots, problems, |slot| scalar(slot, |text| parse_i8(trim(text)))),
-            Values::SmallInt(values) => append(values, spec, nulls, slots, problems, |slot| scalar(slot, |text| parse_i16(trim(text)))),
+            Values::TinyInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| scalar(slot, |text| parse_i8(trim(text))))
+            }
+            Values::SmallInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| scalar(slot, |text| parse_i16(trim(text))))
+            }
             Values::Int(values) | Values::Months(values) => {
-                append(values, spec, nulls, slots, problems, |slot| integer(slot, |text| parse_i32(trim(text)), |value| i32::try_from(value).ok()));
+                append(values, spec, nulls, slots, problems, |slot| {
+                    integer(slot, |text| parse_i32(trim(text)), |value| i32::try_from(value).ok())
+                });
             }
             Values::BigInt(values) | Values::Millis(values) => {
                 append(values, spec, nulls, slots, problems, |slot| integer(slot, |text| parse_i64(trim(text)), Some));
@@ -97,19 +110,23 @@ impl Field {
                     Read::Bad => Read::Bad,
                 }
             }),
-            Values::Text(texts) => append_text(texts, true, spec, nulls, slots, problems, |slot, out| match slot.kind {
-                Kind::Text | Kind::Integer | Kind::Float | Kind::True | Kind::False => {
-                    out.extend_from_slice(slot.text);
-                    Read::Value(())
-                }
-                Kind::Escaped => Read::of(unescape(slot.text, out)),
-                Kind::Object | Kind::Array => Read::of(write_compact(out, slot.text)),
-                _ => Read::Null,
-            }),
-            Values::Bytes(texts) => append_text(texts, false, spec, nulls, slots, problems, |slot, out| match slot.kind {
-                Kind::Integer | Kind::Float | Kind::True | Kind::False => Read::Bad,
-                _ => scalar(slot, |text| decode_base64(text, out)),
-            }),
+            Values::Text(texts) => {
+                append_text(texts, true, spec, nulls, slots, problems, |slot, out| match slot.kind {
+                    Kind::Text | Kind::Integer | Kind::Float | Kind::True | Kind::False => {
+                        out.extend_from_slice(slot.text);
+                        Read::Value(())
+                    }
+                    Kind::Escaped => Read::of(unescape(slot.text, out)),
+                    Kind::Object | Kind::Array => Read::of(write_compact(out, slot.text)),
+                    _ => Read::Null,
+                })
+            }
+            Values::Bytes(texts) => {
+                append_text(texts, false, spec, nulls, slots, problems, |slot, out| match slot.kind {
+                    Kind::Integer | Kind::Float | Kind::True | Kind::False => Read::Bad,
+                    _ => scalar(slot, |text| decode_base64(text, out)),
+                })
+            }
             Values::Date(values) => append(values, spec, nulls, slots, problems, |slot| scalar(slot, parse_date)),
             Values::Time(values, precision) => {
                 let unit = 10_i64.pow(9_u32.saturating_sub(u32::from(*precision)));
@@ -132,7 +149,9 @@ impl Field {
     }
 
     fn read_arrays(&mut self, column: &mut Column, slots: Slots<'_, '_>, problems: &mut Problems) {
-        let (Values::Array(lengths, element), Inner::Element(field)) = (&mut column.values, &mut self.inner) else { return };
+        let (Values::Array(lengths, element), Inner::Element(field)) = (&mut column.values, &mut self.inner) else {
+            return;
+        };
         let mut table = Vec::new();
         for slot in slots.iter() {
             let length = table.len();
@@ -151,7 +170,9 @@ impl Field {
     }
 
     fn read_maps(&mut self, column: &mut Column, slots: Slots<'_, '_>, problems: &mut Problems) {
-        let (Values::Map(lengths, keys, values), Inner::Element(field)) = (&mut column.values, &mut self.inner) else { return };
+        let (Values::Map(lengths, keys, values), Inner::Element(field)) = (&mut column.values, &mut self.inner) else {
+            return;
+        };
         let mut table = Vec::new();
         let mut seen = HashMap::new();
         for slot in slots.iter() {
@@ -190,7 +211,10 @@ impl Field {
     }
 
     fn read_rows(&mut self, column: &mut Column, slots: Slots<'_, '_>, problems: &mut Problems) {
-        let (Values::Row(columns), Inner::Fields(Fields { names, fields })) = (&mut column.values, &mut self.inner) else { return };
+        let (Values::Row(columns), Inner::Fields(Fields { names, fields })) = (&mut column.values, &mut self.inner)
+        else {
+            return;
+        };
         let width = columns.len();
         let mut table = Vec::with_capacity(slots.len() * width);
         for slot in slots.iter() {
@@ -246,7 +270,11 @@ fn rare_scalar<T>(slot: &Slot<'_>, parse: impl FnOnce(&[u8]) -> Option<T>) -> Re
 
 /// As [`scalar`]; a number with a fraction or exponent is cut, by way of a double as in Jackson.
 #[inline(always)]
-fn integer<T>(slot: &Slot<'_>, parse: impl FnOnce(&[u8]) -> Option<T>, narrow: impl FnOnce(i64) -> Option<T>) -> Read<T> {
+fn integer<T>(
+    slot: &Slot<'_>,
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+    narrow: impl FnOnce(i64) -> Option<T>,
+) -> Read<T> {
     match slot.kind {
         Kind::Float => Read::of(parse_f64(slot.text).and_then(cut).and_then(narrow)),
         _ => scalar(slot, parse),

@@ -57,7 +57,14 @@ impl JsonDecoder {
     }
 
     #[inline]
-    fn locate_object<'a>(&mut self, nth: usize, text: &'a [u8], start: usize, width: usize, table: &mut Vec<Slot<'a>>) -> bool {
+    fn locate_object<'a>(
+        &mut self,
+        nth: usize,
+        text: &'a [u8],
+        start: usize,
+        width: usize,
+        table: &mut Vec<Slot<'a>>,
+    ) -> bool {
         let (row, length) = (self.rows.next_row(), table.len());
         table.resize(length + width, Slot::missing(row));
         match self.fields.names.locate(text, start, row, &mut table[length..]) {
@@ -74,7 +81,8 @@ impl JsonDecoder {
 }
 
 fn no_json(flaw: Flaw, text: &[u8]) -> Error {
-    Error::data(format!("the message is no JSON: expected {} at byte {}", flaw.expected, flaw.position)).with("message", format!("'{}'", shorten(text)))
+    Error::data(format!("the message is no JSON: expected {} at byte {}", flaw.expected, flaw.position))
+        .with("message", format!("'{}'", shorten(text)))
 }
 
 fn unfit(expected: &str, text: &[u8]) -> Error {

@@ -8,8 +8,8 @@ use super::options::{JsonOptions, TimestampStandard};
 use super::string::{write_float, write_string};
 use crate::rows::{Cell, View};
 use crate::text::{
-    Moment, TimestampWriter, write_base64, write_date, write_decimal, write_decimal_stripped, write_f32, write_integer, write_time,
-    write_timestamp,
+    Moment, TimestampWriter, write_base64, write_date, write_decimal, write_decimal_stripped, write_f32, write_integer,
+    write_time, write_timestamp,
 };
 use crate::{Encoded, Encoder};
 
@@ -46,7 +46,9 @@ impl Field {
 
     fn inner(logical: &LogicalType) -> Vec<Self> {
         match logical {
-            LogicalType::Row(fields) => fields.iter().map(|field| Self::new(&field.name, &field.data_type.logical)).collect(),
+            LogicalType::Row(fields) => {
+                fields.iter().map(|field| Self::new(&field.name, &field.data_type.logical)).collect()
+            }
             LogicalType::Array(element) => Self::inner(&element.logical),
             LogicalType::Map(_, value) => Self::inner(&value.logical),
             _ => Vec::new(),
@@ -57,20 +59,27 @@ impl Field {
 impl JsonEncoder {
     pub(super) fn new(options: &JsonOptions, schema: &Schema) -> Result<Self> {
         let columns = schema.fields().iter().map(|field| {
-            let data_type = type_of_field(field).ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
+            let data_type = type_of_field(field)
+                .ok_or_else(|| Error::internal("a column without type").with("column", field.name()))?;
             Ok((field.name().clone(), data_type.logical))
         });
         let columns: Vec<_> = columns.collect::<Result<_>>()?;
         let separator = if options.timestamp_standard == TimestampStandard::Iso8601 { b'T' } else { b' ' };
         let timestamps = columns.iter().map(|(_, logical)| match logical {
-            LogicalType::Timestamp(precision) | LogicalType::TimestampLtz(precision) => TimestampWriter::new(separator, *precision),
+            LogicalType::Timestamp(precision) | LogicalType::TimestampLtz(precision) => {
+                TimestampWriter::new(separator, *precision)
+            }
             _ => TimestampWriter::new(separator, 3),
         });
         Ok(Self {
             timestamps: timestamps.collect(),
             fields: columns.iter().map(|(name, logical)| Field::new(name, logical)).collect(),
             columns,
-            style: Style { separator, plain_decimals: options.decimal_as_plain_number, skip_nulls: options.ignore_null_fields },
+            style: Style {
+                separator,
+                plain_decimals: options.decimal_as_plain_number,
+                skip_nulls: options.ignore_null_fields,
+            },
         })
     }
 }
@@ -204,7 +213,9 @@ impl Style {
             Cell::Date(values) => write_date(out, i64::from(values[row])),
             Cell::Time32(values, unit) => write_time(out, i64::from(values[row]) * unit),
             Cell::Time64(values, unit) => write_time(out, values[row] * unit),
-            Cell::Timestamp(values, precision) => write_timestamp(out, Moment::of_value(values[row], *precision), self.separator),
+            Cell::Timestamp(values, precision) => {
+                write_timestamp(out, Moment::of_value(values[row], *precision), self.separator)
+            }
             Cell::TimestampLtz(values, precision) => {
                 write_timestamp(out, Moment::of_value(values[row], *precision), self.separator);
                 out.push(b'Z');

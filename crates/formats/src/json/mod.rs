@@ -16,6 +16,7 @@
 mod convert;
 mod decoder;
 mod encoder;
+mod names;
 mod options;
 mod scan;
 mod string;
@@ -52,11 +53,14 @@ impl Format for Json {
 fn build(options: &mut OptionReader, prefix: &str, schema: SchemaRef) -> Result<Box<dyn Format>> {
     let options: JsonOptions = options.read_under(prefix)?;
     if options.fail_on_missing_field && options.ignore_parse_errors {
-        return Err(Error::user(format!("'{prefix}fail-on-missing-field' and '{prefix}ignore-parse-errors' cannot both be true")));
+        return Err(Error::user(format!(
+            "'{prefix}fail-on-missing-field' and '{prefix}ignore-parse-errors' cannot both be true"
+        )));
     }
     for field in schema.fields() {
-        let data_type = type_of_field(field)
-            .ok_or_else(|| Error::internal(format!("no type of Flink SQL for {}", field.data_type())).with("column", field.name()))?;
+        let data_type = type_of_field(field).ok_or_else(|| {
+            Error::internal(format!("no type of Flink SQL for {}", field.data_type())).with("column", field.name())
+        })?;
         check(&data_type.logical).map_err(|error| error.with("column", field.name()))?;
     }
     Ok(Box::new(Json { options: Arc::new(options), schema }))
@@ -70,7 +74,8 @@ fn check(logical: &LogicalType) -> Result<()> {
         LogicalType::Map(key, value) if key.logical.is_character() => check(&value.logical),
         LogicalType::Multiset(element) if element.logical.is_character() => Ok(()),
         LogicalType::Map(..) | LogicalType::Multiset(_) => {
-            Err(Error::user(format!("format 'json' cannot hold {logical}")).hint("the keys of a map in JSON are texts: make them STRING"))
+            Err(Error::user(format!("format 'json' cannot hold {logical}"))
+                .hint("the keys of a map in JSON are texts: make them STRING"))
         }
         LogicalType::Row(fields) => fields.iter().try_for_each(|field| check(&field.data_type.logical)),
         _ => Ok(()),

@@ -13,9 +13,9 @@ pub(super) struct Flaw {
     pub(super) position: usize,
 }
 
-type Result<T> = std::result::Result<T, Flaw>;
+pub(super) type Result<T> = std::result::Result<T, Flaw>;
 
-const fn flaw<T>(expected: &'static str, position: usize) -> Result<T> {
+pub(super) const fn flaw<T>(expected: &'static str, position: usize) -> Result<T> {
     Err(Flaw { expected, position })
 }
 
@@ -29,7 +29,8 @@ pub(super) fn skip_blanks(text: &[u8], mut position: usize) -> usize {
 }
 
 /// The value at `position`, which is no blank, and the position behind it.
-#[inline]
+// Inlined, because a result that goes through memory costs more than finding a short value.
+#[inline(always)]
 pub(super) fn value(text: &[u8], position: usize, row: u32) -> Result<(Slot<'_>, usize)> {
     let slot = |range: std::ops::Range<usize>, kind| Slot { text: text.get(range).unwrap_or_default(), row, kind };
     match text.get(position) {
@@ -69,7 +70,7 @@ const fn first_zero(word: u64) -> u64 {
 }
 
 /// Where the string that begins at `start`, behind its quote, ends, before its closing quote; and whether it has escapes.
-#[inline]
+#[inline(always)]
 pub(super) fn string_end(text: &[u8], start: usize) -> Result<(usize, bool)> {
     let mut position = start;
     let mut escaped = false;
@@ -88,7 +89,7 @@ pub(super) fn string_end(text: &[u8], start: usize) -> Result<(usize, bool)> {
             Some(b'"') => return Ok((position, escaped)),
             Some(b'\\') => {
                 escaped = true;
-                position += 2;
+                position = behind_escape(text, position)?;
             }
             Some(_) => position += 1,
             None => return flaw("the string to end", start),
@@ -96,8 +97,19 @@ pub(super) fn string_end(text: &[u8], start: usize) -> Result<(usize, bool)> {
     }
 }
 
+/// Behind the escape that begins at `start`.
+#[inline(never)]
+fn behind_escape(text: &[u8], start: usize) -> Result<usize> {
+    let rest = text.get(start + 1..).unwrap_or_default();
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Ok(start + 2),
+        [b'u', digits @ ..] if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) => Ok(start + 6),
+        _ => flaw("an escape", start),
+    }
+}
+
 /// Where the number at `start` ends, and whether it is an integer.
-#[inline]
+#[inline(always)]
 fn number_end(text: &[u8], start: usize) -> Result<(usize, Kind)> {
     let digits = |mut position: usize| {
         while text.get(position).is_some_and(u8::is_ascii_digit) {
@@ -137,6 +149,7 @@ fn number_end(text: &[u8], start: usize) -> Result<(usize, Kind)> {
 const DEPTH: usize = 1_000;
 
 /// Where the object or array at `start` ends, behind its brace.
+#[inline(never)]
 fn container_end(text: &[u8], start: usize) -> Result<usize> {
     let mut is_object = [false; DEPTH];
     let mut depth = 0;
@@ -145,7 +158,9 @@ fn container_end(text: &[u8], start: usize) -> Result<usize> {
         // At a value.
         if let Some(first @ (b'{' | b'[')) = text.get(position) {
             let object = *first == b'{';
-            let Some(level) = is_object.get_mut(depth) else { return flaw("less than 1000 levels of nesting", position) };
+            let Some(level) = is_object.get_mut(depth) else {
+                return flaw("less than 1000 levels of nesting", position);
+            };
             *level = object;
             depth += 1;
             position = skip_blanks(text, position + 1);
@@ -223,7 +238,12 @@ pub(super) fn elements<'a>(text: &'a [u8], position: usize, row: u32, mut each: 
 }
 
 /// Calls `each` for every name (without quotes, and whether it has escapes) and value of the object at `position`.
-pub(super) fn entries<'a>(text: &'a [u8], position: usize, row: u32, mut each: impl FnMut(Slot<'a>, Slot<'a>)) -> Result<usize> {
+pub(super) fn entries<'a>(
+    text: &'a [u8],
+    position: usize,
+    row: u32,
+    mut each: impl FnMut(Slot<'a>, Slot<'a>),
+) -> Result<usize> {
     let mut position = skip_blanks(text, position + 1);
     if text.get(position) == Some(&b'}') {
         return Ok(position + 1);
@@ -241,72 +261,5 @@ pub(super) fn entries<'a>(text: &'a [u8], position: usize, row: u32, mut each: i
             Some(b'}') => return Ok(position + 1),
             _ => return flaw("',' or '}'", position),
         }
-    }
-}
-
-/// The fields of a row by name. It remembers in which order the last object had them, because the next mostly has the same.
-pub(super) struct Names {
-    names: Vec<Vec<u8>>,
-    /// The names of the last object, each with its closing quote, and the field it is.
-    order: Vec<(Vec<u8>, Option<usize>)>,
-}
-
-/// More names in one object are not remembered.
-const REMEMBERED: usize = 256;
-
-impl Names {
-    pub(super) fn new<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        Self { names: names.map(|name| name.as_bytes().to_vec()).collect(), order: Vec::new() }
-    }
-
-    /// Puts the values of the object at `position` into the slots of their fields; returns the position behind the object.
-    #[inline]
-    pub(super) fn locate<'a>(&mut self, text: &'a [u8], position: usize, row: u32, slots: &mut [Slot<'a>]) -> Result<usize> {
-        let mut position = skip_blanks(text, position + 1);
-        if text.get(position) == Some(&b'}') {
-            return Ok(position + 1);
-        }
-        let mut nth = 0;
-        loop {
-            if text.get(position) != Some(&b'"') {
-                return flaw("a name in quotes", position);
-            }
-            let start = position + 1;
-            let (field, end) = match self.order.get(nth) {
-                Some((name, field)) if text.get(start..).is_some_and(|rest| rest.starts_with(name)) => (*field, start + name.len()),
-                _ => self.look_up(text, start, nth)?,
-            };
-            nth += 1;
-            let (slot, end) = value(text, behind_colon(text, end)?, row)?;
-            if let Some(place) = field.and_then(|field| slots.get_mut(field)) {
-                *place = slot;
-            }
-            position = skip_blanks(text, end);
-            match text.get(position) {
-                Some(b',') => position = skip_blanks(text, position + 1),
-                Some(b'}') => return Ok(position + 1),
-                _ => return flaw("',' or '}'", position),
-            }
-        }
-    }
-
-    /// The field of the name that begins at `start`, behind its quote, and the position behind the closing quote.
-    #[inline(never)]
-    fn look_up(&mut self, text: &[u8], start: usize, nth: usize) -> Result<(Option<usize>, usize)> {
-        let (end, escaped) = string_end(text, start)?;
-        let written = text.get(start..end).unwrap_or_default();
-        if escaped {
-            let mut name = Vec::new();
-            let field = super::string::unescape(written, &mut name).and_then(|()| self.names.iter().position(|known| *known == name));
-            return Ok((field, end + 1));
-        }
-        let field = self.names.iter().position(|known| known == written);
-        let entry = (text.get(start..=end).unwrap_or_default().to_vec(), field);
-        if let Some(remembered) = self.order.get_mut(nth) {
-            *remembered = entry;
-        } else if nth == self.order.len() && nth < REMEMBERED {
-            self.order.push(entry);
-        }
-        Ok((field, end + 1))
     }
 }

@@ -4,7 +4,8 @@ use super::scan::{skip_blanks, string_end};
 use crate::rows::Kind;
 use crate::text::{parse_f64, write_f64};
 
-/// Appends what a string with escapes stands for; `None` for an escape that JSON does not have. Half a surrogate pair becomes `?`.
+/// Appends what a string with escapes stands for; `None` for an escape that JSON does not have. Half a surrogate pair becomes `?`, as in
+/// Java.
 pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -45,7 +46,8 @@ pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 
 fn code_unit(text: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, rest) = text.split_first_chunk::<4>()?;
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    let digits =
+        std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     Some((u16::from_str_radix(digits, 16).ok()?, rest))
 }
 

@@ -40,13 +40,27 @@ impl Order {
     fn read(self, column: &mut Column, slots: Slots<'_, '_>, problems: &mut Problems) {
         let Column { spec, nulls, values } = column;
         match values {
-            Values::Boolean(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(|[byte]| byte != 0))),
-            Values::TinyInt(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i8::from_be_bytes))),
-            Values::SmallInt(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i16::from_be_bytes))),
-            Values::Int(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i32::from_be_bytes))),
-            Values::BigInt(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i64::from_be_bytes))),
-            Values::Float(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(f32::from_be_bytes))),
-            Values::Double(values) => append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(f64::from_be_bytes))),
+            Values::Boolean(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(|[byte]| byte != 0)))
+            }
+            Values::TinyInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i8::from_be_bytes)))
+            }
+            Values::SmallInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i16::from_be_bytes)))
+            }
+            Values::Int(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i32::from_be_bytes)))
+            }
+            Values::BigInt(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(i64::from_be_bytes)))
+            }
+            Values::Float(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(f32::from_be_bytes)))
+            }
+            Values::Double(values) => {
+                append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(f64::from_be_bytes)))
+            }
             Values::Text(texts) => append_text(texts, false, spec, nulls, slots, problems, |slot, out| {
                 out.extend_from_slice(String::from_utf8_lossy(slot.text).as_bytes());
                 Read::Value(())

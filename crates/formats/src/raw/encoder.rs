@@ -50,7 +50,10 @@ impl Encoder for RawEncoder {
                 Cell::Double(values) => self.write(bytes, values[row].to_be_bytes()),
                 Cell::Text(values) => bytes.extend_from_slice(values.value(row).as_bytes()),
                 Cell::Bytes(values) => bytes.extend_from_slice(values.value(row)),
-                _ => return Err(Error::internal(format!("format 'raw' cannot write {}", self.logical)).with("column", &self.name)),
+                _ => {
+                    return Err(Error::internal(format!("format 'raw' cannot write {}", self.logical))
+                        .with("column", &self.name));
+                }
             }
             out.ends.push(bytes.len());
         }

@@ -16,8 +16,12 @@ use crate::{Decoder, Encoder, Format, FormatFactory};
 use options::{Endianness, RawOptions};
 
 /// The format `raw`.
-pub(crate) static FACTORY: FormatFactory =
-    FormatFactory { name: "raw", description: "One column, whose value is the whole message.", options: RawOptions::specs, build };
+pub(crate) static FACTORY: FormatFactory = FormatFactory {
+    name: "raw",
+    description: "One column, whose value is the whole message.",
+    options: RawOptions::specs,
+    build,
+};
 
 struct Raw {
     big_endian: bool,
@@ -37,10 +41,15 @@ impl Format for Raw {
 fn build(options: &mut OptionReader, prefix: &str, schema: SchemaRef) -> Result<Box<dyn Format>> {
     let options: RawOptions = options.read_under(prefix)?;
     if !["utf-8", "utf8"].iter().any(|name| options.charset.eq_ignore_ascii_case(name)) {
-        return Err(Error::not_supported(format!("charset '{}'", options.charset)).with("option", format!("{prefix}charset")).hint("it takes 'UTF-8'"));
+        return Err(Error::not_supported(format!("charset '{}'", options.charset))
+            .with("option", format!("{prefix}charset"))
+            .hint("it takes 'UTF-8'"));
     }
     let [field] = schema.fields().as_ref() else {
-        return Err(Error::user(format!("format 'raw' takes a table with one column, but this has {}", schema.fields().len())));
+        return Err(Error::user(format!(
+            "format 'raw' takes a table with one column, but this has {}",
+            schema.fields().len()
+        )));
     };
     let data_type = type_of_field(field).map(|data_type| data_type.logical);
     let fits = data_type.as_ref().is_some_and(|logical| {

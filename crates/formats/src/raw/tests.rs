@@ -4,8 +4,8 @@
 use arrow::array::Array;
 use riverrun_data::{Batch, LogicalType as T};
 
-use crate::testing::{Table, array, column, not_null, show};
 use crate::Encoded;
+use crate::testing::{Table, array, column, not_null, show};
 
 fn table(options: &[(&str, &str)], logical: T) -> Table {
     Table::new("raw", options, &[column("a", logical)])
@@ -60,11 +60,29 @@ fn null_cannot_be_written() {
 
 #[test]
 fn other_tables_and_options_are_refused() {
-    let error = |options: &[(&str, &str)], columns: &[_]| Table::try_new("raw", options, columns).err().map(|error| error.to_string()).unwrap_or_default();
-    assert_eq!(error(&[], &[column("a", T::Int), column("b", T::Int)]), "format 'raw' takes a table with one column, but this has 2");
-    for logical in [T::Decimal(5, 2), T::Date, T::Timestamp(3), T::IntervalDayTime, array(T::Int), T::Row(vec![column("x", T::Int)])] {
-        assert!(error(&[], &[not_null("a", logical.clone())]).starts_with(&format!("format 'raw' cannot hold {logical} (column: a)")));
+    let error = |options: &[(&str, &str)], columns: &[_]| {
+        Table::try_new("raw", options, columns).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(
+        error(&[], &[column("a", T::Int), column("b", T::Int)]),
+        "format 'raw' takes a table with one column, but this has 2"
+    );
+    for logical in [
+        T::Decimal(5, 2),
+        T::Date,
+        T::Timestamp(3),
+        T::IntervalDayTime,
+        array(T::Int),
+        T::Row(vec![column("x", T::Int)]),
+    ] {
+        assert!(
+            error(&[], &[not_null("a", logical.clone())])
+                .starts_with(&format!("format 'raw' cannot hold {logical} (column: a)"))
+        );
     }
-    assert_eq!(error(&[("charset", "UTF-16")], &[column("a", T::STRING)]), "charset 'UTF-16' is not supported yet (option: raw.charset); it takes 'UTF-8'");
+    assert_eq!(
+        error(&[("charset", "UTF-16")], &[column("a", T::STRING)]),
+        "charset 'UTF-16' is not supported yet (option: raw.charset); it takes 'UTF-8'"
+    );
     assert!(error(&[("endianness", "middle")], &[column("a", T::Int)]).contains("big-endian, little-endian"));
 }

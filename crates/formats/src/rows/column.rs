@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DurationMillisecondArray, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapArray, NullBufferBuilder, PrimitiveArray, StringArray, StructArray,
-    Time32MillisecondArray, Time64MicrosecondArray, Time64NanosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DurationMillisecondArray, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapArray, NullBufferBuilder,
+    PrimitiveArray, StringArray, StructArray, Time32MillisecondArray, Time64MicrosecondArray, Time64NanosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Field, FieldRef, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Field, FieldRef, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use riverrun_base::{Error, Result};
@@ -99,7 +99,8 @@ impl Lengths {
     fn finish(&mut self) -> Result<OffsetBuffer<i32>> {
         let end = std::mem::take(&mut self.end);
         if i32::try_from(end).is_err() {
-            return Err(Error::data("the arrays of one column in one batch have more than 2^31 elements").hint("read smaller batches"));
+            return Err(Error::data("the arrays of one column in one batch have more than 2^31 elements")
+                .hint("read smaller batches"));
         }
         Ok(offsets(&mut self.ends))
     }
@@ -118,8 +119,9 @@ impl Column {
     /// # Errors
     /// The field's type is none of Flink's.
     pub(crate) fn new(path: &str, field: &FieldRef) -> Result<Self> {
-        let data_type = type_of_field(field)
-            .ok_or_else(|| Error::internal(format!("no type of Flink SQL for {}", field.data_type())).with("column", path))?;
+        let data_type = type_of_field(field).ok_or_else(|| {
+            Error::internal(format!("no type of Flink SQL for {}", field.data_type())).with("column", path)
+        })?;
         let values = match &data_type.logical {
             LogicalType::Boolean => Values::Boolean(Vec::new()),
             LogicalType::TinyInt => Values::TinyInt(Vec::new()),
@@ -137,10 +139,16 @@ impl Column {
             LogicalType::TimestampLtz(precision) => Values::TimestampLtz(Vec::new(), *precision),
             LogicalType::IntervalYearMonth => Values::Months(Vec::new()),
             LogicalType::IntervalDayTime => Values::Millis(Vec::new()),
-            LogicalType::Array(_) | LogicalType::Map(..) | LogicalType::Multiset(_) | LogicalType::Row(_) => nested(path, field)?,
+            LogicalType::Array(_) | LogicalType::Map(..) | LogicalType::Multiset(_) | LogicalType::Row(_) => {
+                nested(path, field)?
+            }
             LogicalType::Null => return Err(Error::user("a column cannot have type NULL").with("column", path)),
         };
-        Ok(Self { spec: Spec { path: path.to_owned(), data_type, field: field.clone() }, nulls: NullBufferBuilder::new(0), values })
+        Ok(Self {
+            spec: Spec { path: path.to_owned(), data_type, field: field.clone() },
+            nulls: NullBufferBuilder::new(0),
+            values,
+        })
     }
 
     /// The column's array, leaving it empty.
@@ -155,7 +163,9 @@ impl Column {
             Values::BigInt(values) => Arc::new(Int64Array::new(std::mem::take(values).into(), nulls)),
             Values::Float(values) => Arc::new(Float32Array::new(std::mem::take(values).into(), nulls)),
             Values::Double(values) => Arc::new(Float64Array::new(std::mem::take(values).into(), nulls)),
-            Values::Decimal(values, ..) => Arc::new(Decimal128Array::new(std::mem::take(values).into(), nulls).with_data_type(data_type.clone())),
+            Values::Decimal(values, ..) => {
+                Arc::new(Decimal128Array::new(std::mem::take(values).into(), nulls).with_data_type(data_type.clone()))
+            }
             Values::Text(texts) => {
                 let (offsets, bytes) = texts.finish()?;
                 Arc::new(StringArray::try_new(offsets, bytes, nulls).map_err(arrow_error)?)
@@ -192,10 +202,15 @@ impl Column {
 
 fn nested(path: &str, field: &Field) -> Result<Values> {
     Ok(match field.data_type() {
-        ArrowType::List(element) => Values::Array(Lengths::default(), Box::new(Column::new(&format!("{path}[]"), element)?)),
-        ArrowType::Struct(fields) => {
-            Values::Row(fields.iter().map(|field| Column::new(&format!("{path}.{}", field.name()), field)).collect::<Result<_>>()?)
+        ArrowType::List(element) => {
+            Values::Array(Lengths::default(), Box::new(Column::new(&format!("{path}[]"), element)?))
         }
+        ArrowType::Struct(fields) => Values::Row(
+            fields
+                .iter()
+                .map(|field| Column::new(&format!("{path}.{}", field.name()), field))
+                .collect::<Result<_>>()?,
+        ),
         ArrowType::Map(entries, _) => match entries.data_type() {
             ArrowType::Struct(fields) if fields.len() == 2 => Values::Map(
                 Lengths::default(),
@@ -211,7 +226,8 @@ fn nested(path: &str, field: &Field) -> Result<Values> {
 fn times(nanos: Vec<i64>, precision: u8, nulls: Option<NullBuffer>) -> ArrayRef {
     match precision {
         0..=3 => {
-            let millis = nanos.into_iter().map(|nanos| i32::try_from(nanos / 1_000_000).unwrap_or_default()).collect::<Vec<_>>();
+            let millis =
+                nanos.into_iter().map(|nanos| i32::try_from(nanos / 1_000_000).unwrap_or_default()).collect::<Vec<_>>();
             Arc::new(Time32MillisecondArray::new(millis.into(), nulls))
         }
         4..=6 => Arc::new(Time64MicrosecondArray::new(nanos.into_iter().map(|nanos| nanos / 1_000).collect(), nulls)),
@@ -220,7 +236,11 @@ fn times(nanos: Vec<i64>, precision: u8, nulls: Option<NullBuffer>) -> ArrayRef 
 }
 
 fn timestamps(values: Vec<i64>, precision: u8, nulls: Option<NullBuffer>, data_type: &ArrowType) -> ArrayRef {
-    fn array<T: ArrowPrimitiveType<Native = i64>>(values: Vec<i64>, nulls: Option<NullBuffer>, data_type: &ArrowType) -> ArrayRef {
+    fn array<T: ArrowPrimitiveType<Native = i64>>(
+        values: Vec<i64>,
+        nulls: Option<NullBuffer>,
+        data_type: &ArrowType,
+    ) -> ArrayRef {
         Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type.clone()))
     }
     match precision {
@@ -230,7 +250,12 @@ fn timestamps(values: Vec<i64>, precision: u8, nulls: Option<NullBuffer>, data_t
     }
 }
 
-fn map(data_type: &ArrowType, offsets: OffsetBuffer<i32>, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn map(
+    data_type: &ArrowType,
+    offsets: OffsetBuffer<i32>,
+    columns: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, ArrowError> {
     let ArrowType::Map(entries, sorted) = data_type else {
         return Err(ArrowError::SchemaError(format!("{data_type} is no map")));
     };
@@ -241,7 +266,12 @@ fn map(data_type: &ArrowType, offsets: OffsetBuffer<i32>, columns: Vec<ArrayRef>
     Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, values, nulls, *sorted)?))
 }
 
-fn row(data_type: &ArrowType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>, length: usize) -> Result<ArrayRef, ArrowError> {
+fn row(
+    data_type: &ArrowType,
+    columns: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+    length: usize,
+) -> Result<ArrayRef, ArrowError> {
     let ArrowType::Struct(fields) = data_type else {
         return Err(ArrowError::SchemaError(format!("{data_type} is no row")));
     };
@@ -293,7 +323,13 @@ pub(crate) fn append<'a, T: Copy + Default>(
 
 /// Notes that a slot gave no value; the caller has put a placeholder where the value would be.
 #[cold]
-pub(crate) fn append_nothing<T>(nothing: &Read<T>, spec: &Spec, nulls: &mut NullBufferBuilder, slot: &Slot<'_>, problems: &mut Problems) {
+pub(crate) fn append_nothing<T>(
+    nothing: &Read<T>,
+    spec: &Spec,
+    nulls: &mut NullBufferBuilder,
+    slot: &Slot<'_>,
+    problems: &mut Problems,
+) {
     let nullable = spec.data_type.nullable;
     match nothing {
         Read::Bad if !(problems.ignore && nullable) => problems.unreadable(slot.row, spec, slot.text),

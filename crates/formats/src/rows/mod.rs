@@ -87,7 +87,8 @@ impl Rows {
         let internal = |error: Error| DecodeError { message: 0, error };
         let arrays = arrays.map_err(internal)?;
         let options = RecordBatchOptions::new().with_row_count(Some(origin.len()));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(|e| internal(arrow_error(e)))?;
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+            .map_err(|e| internal(arrow_error(e)))?;
         let decoded = if problems.bad_rows.is_empty() {
             let one_each = origin.len() == messages && origin.iter().zip(0_u32..).all(|(message, n)| *message == n);
             Decoded { rows, kinds: None, messages: (!one_each).then_some(origin), skipped }
@@ -109,7 +110,8 @@ fn without(rows: RecordBatch, origin: Vec<u32>, bad: &[u32], skipped: u64) -> Re
     let left_out = keep.iter().filter(|keep| !**keep).count();
     let mask = BooleanArray::from(keep);
     let origin = filter(&UInt32Array::from(origin), &mask)?;
-    let origin = origin.as_any().downcast_ref::<UInt32Array>().map(|origin| origin.values().to_vec()).unwrap_or_default();
+    let origin =
+        origin.as_any().downcast_ref::<UInt32Array>().map(|origin| origin.values().to_vec()).unwrap_or_default();
     let rows = filter_record_batch(&rows, &mask)?;
     Ok(Decoded { rows, kinds: None, messages: Some(origin), skipped: skipped + left_out as u64 })
 }

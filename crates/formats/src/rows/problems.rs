@@ -45,7 +45,8 @@ impl Problems {
     pub(crate) fn unreadable(&mut self, row: u32, spec: &Spec, text: &[u8]) {
         let hint = self.empty_hint.filter(|_| text.is_empty());
         self.report(row, || {
-            let error = Error::data(format!("cannot read '{}' as {}", shorten(text), spec.data_type.logical)).with("column", &spec.path);
+            let error = Error::data(format!("cannot read '{}' as {}", shorten(text), spec.data_type.logical))
+                .with("column", &spec.path);
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,

@@ -1,14 +1,15 @@
 //! A column that is there, seen by its type: what the encoders share.
 
 use arrow::array::{
-    Array, AsArray, BinaryArray, BooleanArray, GenericByteArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
-};
-use arrow::datatypes::{
-    ArrowPrimitiveType, ByteArrayType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    Array, AsArray, BinaryArray, BooleanArray, GenericByteArray, ListArray, MapArray, PrimitiveArray, StringArray,
+    StructArray,
 };
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    ArrowPrimitiveType, ByteArrayType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
 use riverrun_base::{Error, Result};
 use riverrun_data::LogicalType;
 
@@ -71,7 +72,9 @@ impl<'a> View<'a> {
             LogicalType::BigInt => values::<Int64Type>(array).map(Cell::BigInt),
             LogicalType::Float => values::<Float32Type>(array).map(Cell::Float),
             LogicalType::Double => values::<Float64Type>(array).map(Cell::Double),
-            LogicalType::Decimal(_, scale) => values::<Decimal128Type>(array).map(|values| Cell::Decimal(values, *scale)),
+            LogicalType::Decimal(_, scale) => {
+                values::<Decimal128Type>(array).map(|values| Cell::Decimal(values, *scale))
+            }
             LogicalType::Char(_) | LogicalType::VarChar(_) => texts(array).map(Cell::Text),
             LogicalType::Binary(_) | LogicalType::VarBinary(_) => texts(array).map(Cell::Bytes),
             LogicalType::Date => values::<Date32Type>(array).map(Cell::Date),
@@ -80,8 +83,12 @@ impl<'a> View<'a> {
                 4..=6 => values::<Time64MicrosecondType>(array).map(|values| Cell::Time64(values, 1_000)),
                 _ => values::<Time64NanosecondType>(array).map(|values| Cell::Time64(values, 1)),
             },
-            LogicalType::Timestamp(precision) => timestamps(array, *precision).map(|values| Cell::Timestamp(values, *precision)),
-            LogicalType::TimestampLtz(precision) => timestamps(array, *precision).map(|values| Cell::TimestampLtz(values, *precision)),
+            LogicalType::Timestamp(precision) => {
+                timestamps(array, *precision).map(|values| Cell::Timestamp(values, *precision))
+            }
+            LogicalType::TimestampLtz(precision) => {
+                timestamps(array, *precision).map(|values| Cell::TimestampLtz(values, *precision))
+            }
             LogicalType::IntervalYearMonth => values::<IntervalYearMonthType>(array).map(Cell::Int),
             LogicalType::IntervalDayTime => values::<DurationMillisecondType>(array).map(Cell::BigInt),
             LogicalType::Array(element) => match array.as_list_opt::<i32>() {
@@ -93,7 +100,9 @@ impl<'a> View<'a> {
             LogicalType::Row(fields) => match array.as_any().downcast_ref::<StructArray>() {
                 Some(row) if row.num_columns() == fields.len() => {
                     let views = row.columns().iter().zip(fields);
-                    let views = views.map(|(column, field)| Self::new(column, &field.data_type.logical, &format!("{path}.{}", field.name)));
+                    let views = views.map(|(column, field)| {
+                        Self::new(column, &field.data_type.logical, &format!("{path}.{}", field.name))
+                    });
                     Some(Cell::Row(views.collect::<Result<_>>()?))
                 }
                 _ => None,

@@ -2,7 +2,8 @@
 //!
 //! | what | Flink's parser | accepts |
 //! |---|---|---|
-//! | timestamps of csv and json | `SQL_TIMESTAMP_FORMAT`, `ISO8601_TIMESTAMP_FORMAT` | a day behind the month's end is its last day, `24:00:00` the next day |
+//! | timestamps of csv and json | `SQL_TIMESTAMP_FORMAT`, and the forms with a zone | a day behind the month's end is its last day, `24:00:00` the next day |
+//! | `TIMESTAMP` of json by ISO-8601 | `ISO_LOCAL_DATE_TIME` | days and times that exist only, `T` or `t`, seconds if wanted |
 //! | `DATE` of json | `ISO_LOCAL_DATE` | days that exist only |
 //! | `DATE` of csv | `java.sql.Date.valueOf` | one digit for month or day; a day behind the month's end counts on |
 //! | `TIME` of csv | `ISO_LOCAL_TIME` | `HH:mm`, with seconds and fraction if wanted |
@@ -47,7 +48,11 @@ impl Moment {
 
     /// The moment that a `TIMESTAMP(precision)` column's value stands for.
     #[inline]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a remainder of 10^9 or less, not negative")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a remainder of 10^9 or less, not negative"
+    )]
     pub fn of_value(value: i64, precision: u8) -> Self {
         let (per_second, nanos) = match precision {
             0..=3 => (1_000, 1_000_000),
@@ -72,6 +77,13 @@ pub struct TimestampForm {
     pub iso: bool,
     /// A final `Z`, as `TIMESTAMP_LTZ` has it.
     pub zone: bool,
+}
+
+impl TimestampForm {
+    /// Whether only days and times that exist are read (`ResolverStyle.STRICT`): so Java defines the one form that Flink took over.
+    fn is_strict(self) -> bool {
+        self.iso && !self.zone
+    }
 }
 
 /// Reads the timestamps of a column. It remembers the last date, because the next row mostly has the same.
@@ -126,7 +138,7 @@ impl TimestampParser {
             _ => return None,
         };
         if *date != self.last_date {
-            self.last_day = usual_date(date)?;
+            self.last_day = usual_date(date, self.form.is_strict())?;
             self.last_date = *date;
         }
         let of_day = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
@@ -141,22 +153,26 @@ fn two(tens: u8, ones: u8) -> Option<u8> {
 }
 
 #[inline]
-fn usual_date(date: &[u8; 10]) -> Option<i64> {
+fn usual_date(date: &[u8; 10], strict: bool) -> Option<i64> {
     if date[4] != b'-' || date[7] != b'-' {
         return None;
     }
     let year = i64::from(two(date[0], date[1])?) * 100 + i64::from(two(date[2], date[3])?);
     let (month, day) = (two(date[5], date[6])?, two(date[8], date[9])?);
-    smart_day(year, month, day)
+    day_of(year, month, day, strict)
 }
 
-/// A day behind the month's end is its last day (`ResolverStyle.SMART`).
+/// The day of a date. One behind the month's end is its last (`ResolverStyle.SMART`), unless it is to be read strictly.
 #[inline]
-fn smart_day(year: i64, month: u8, day: u8) -> Option<i64> {
+fn day_of(year: i64, month: u8, day: u8, strict: bool) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    Some(days_from_civil(year, month, day.min(days_in_month(year, month))))
+    let last = days_in_month(year, month);
+    if strict && day > last {
+        return None;
+    }
+    Some(days_from_civil(year, month, day.min(last)))
 }
 
 /// Nanoseconds from up to nine digits behind a point.
@@ -180,11 +196,16 @@ fn parse_timestamp(text: &[u8], form: TimestampForm) -> Option<Moment> {
     let text = if form.zone { text.strip_suffix(b"Z")? } else { text };
     let ((year, month, day), rest) = split_date(text)?;
     let time = match (rest, form.iso) {
-        ([b'T' | b't', time @ ..], true) | ([b' ', time @ ..], false) => time,
+        ([b'T', time @ ..], true) | ([b' ', time @ ..], false) => time,
+        ([b't', time @ ..], true) if form.is_strict() => time,
         _ => return None,
     };
     let time = clock(time, !form.iso)?;
-    Some(Moment { seconds: smart_day(year, month, day)? * 86_400 + time.seconds_of_day()?, nanos: time.nanos })
+    if time.hour == 24 && form.is_strict() {
+        return None;
+    }
+    let day = day_of(year, month, day, form.is_strict())?;
+    Some(Moment { seconds: day * 86_400 + time.seconds_of_day()?, nanos: time.nanos })
 }
 
 /// Days since 1970-01-01 of `yyyy-MM-dd`; the day must exist. The `DATE` of json.
@@ -196,10 +217,10 @@ fn parse_timestamp(text: &[u8], form: TimestampForm) -> Option<Moment> {
 /// ```
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     let ((year, month, day), rest) = split_date(text)?;
-    if !rest.is_empty() || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+    if !rest.is_empty() {
         return None;
     }
-    i32::try_from(days_from_civil(year, month, day)).ok()
+    i32::try_from(day_of(year, month, day, true)?).ok()
 }
 
 /// Days since 1970-01-01 of `yyyy-[M]M-[d]d`; a day behind the month's end counts on into the next. The `DATE` of csv.

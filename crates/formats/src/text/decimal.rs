@@ -108,7 +108,8 @@ fn parse_any(text: &[u8], precision: u8, scale: u8) -> Option<ParsedDecimal> {
     }
     let Ok(kept) = usize::try_from(kept) else { return Some(ParsedDecimal::Value(0)) };
     // At most 38 digits, so this cannot overflow.
-    let mut value = significant().chain(std::iter::repeat(0)).take(kept).fold(0_i128, |value, digit| value * 10 + digit);
+    let mut value =
+        significant().chain(std::iter::repeat(0)).take(kept).fold(0_i128, |value, digit| value * 10 + digit);
     if significant().nth(kept).is_some_and(|digit| digit >= 5) {
         value += 1;
     }

@@ -15,7 +15,10 @@ pub use base64::{decode_base64, write_base64};
 pub use calendar::{civil_from_days, days_from_civil, days_in_month};
 pub use datetime::{Moment, TimestampForm, TimestampParser, parse_date, parse_sql_date, parse_time};
 pub use decimal::{ParsedDecimal, parse_decimal, write_decimal, write_decimal_stripped};
-pub use number::{parse_boolean, parse_f32, parse_f64, parse_i8, parse_i16, parse_i32, parse_i64, trim, write_f32, write_f64, write_integer};
+pub use number::{
+    parse_boolean, parse_f32, parse_f64, parse_i8, parse_i16, parse_i32, parse_i64, trim, write_f32, write_f64,
+    write_integer,
+};
 pub use print::{TimestampWriter, write_date, write_time, write_timestamp};
 
 #[cfg(test)]

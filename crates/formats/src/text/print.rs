@@ -29,7 +29,13 @@ pub fn write_date(out: &mut Vec<u8>, days: i64) {
 fn write_rare_year(out: &mut Vec<u8>, year: i64) {
     out.push(if year < 0 { b'-' } else { b'+' });
     let year = year.unsigned_abs();
-    let padding = if year < 10 { 3 } else if year < 100 { 2 } else { usize::from(year < 1_000) };
+    let padding = if year < 10 {
+        3
+    } else if year < 100 {
+        2
+    } else {
+        usize::from(year < 1_000)
+    };
     out.extend(std::iter::repeat_n(b'0', padding));
     write_integer(out, year);
 }
@@ -61,7 +67,11 @@ fn two(number: u16) -> [u8; 2] {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "remainders, not negative")]
 pub fn write_time(out: &mut Vec<u8>, nanos_of_day: i64) {
     let mut clock = [0; CLOCK];
-    let length = write_clock(&mut clock, nanos_of_day.div_euclid(1_000_000_000).rem_euclid(86_400) as u32, nanos_of_day.rem_euclid(1_000_000_000) as u32);
+    let length = write_clock(
+        &mut clock,
+        nanos_of_day.div_euclid(1_000_000_000).rem_euclid(86_400) as u32,
+        nanos_of_day.rem_euclid(1_000_000_000) as u32,
+    );
     out.extend_from_slice(&clock[..length]);
 }
 
@@ -73,7 +83,8 @@ const CLOCK: usize = 18;
 #[allow(clippy::cast_possible_truncation, reason = "parts of a day, and digits")]
 fn write_clock(out: &mut [u8; CLOCK], seconds_of_day: u32, nanos: u32) -> usize {
     let minutes = seconds_of_day / 60;
-    let (hour, minute, second) = (two((minutes / 60) as u16), two((minutes % 60) as u16), two((seconds_of_day % 60) as u16));
+    let (hour, minute, second) =
+        (two((minutes / 60) as u16), two((minutes % 60) as u16), two((seconds_of_day % 60) as u16));
     out[..8].copy_from_slice(&[hour[0], hour[1], b':', minute[0], minute[1], b':', second[0], second[1]]);
     if nanos == 0 {
         return 8;
@@ -82,7 +93,7 @@ fn write_clock(out: &mut [u8; CLOCK], seconds_of_day: u32, nanos: u32) -> usize 
     let pair = two((millis % 100) as u16);
     out[8..12].copy_from_slice(&[b'.', b'0' + (millis / 100) as u8, pair[0], pair[1]]);
     let mut length = 12;
-    if nanos % 1_000_000 != 0 {
+    if !nanos.is_multiple_of(1_000_000) {
         let mut rest = nanos % 1_000_000;
         for digit in out[12..].iter_mut().rev() {
             *digit = b'0' + (rest % 10) as u8;

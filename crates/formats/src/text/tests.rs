@@ -32,7 +32,10 @@ fn whole_numbers_are_read_as_java_does() {
     for (text, expected) in cases {
         assert_eq!(parse_i64(text.as_bytes()), *expected, "{text:?}");
     }
-    assert_eq!((parse_i8(b"-128"), parse_i8(b"128"), parse_i16(b"32768"), parse_i32(b"2147483648")), (Some(-128), None, None, None));
+    assert_eq!(
+        (parse_i8(b"-128"), parse_i8(b"128"), parse_i16(b"32768"), parse_i32(b"2147483648")),
+        (Some(-128), None, None, None)
+    );
 }
 
 #[test]
@@ -71,7 +74,10 @@ fn floating_point_numbers_are_read_as_java_does() {
         assert_eq!(parse_f64(text.as_bytes()), *expected, "{text:?}");
     }
     assert!(parse_f64(b"NaN").unwrap().is_nan() && parse_f32(b"NaN").unwrap().is_nan());
-    assert_eq!((parse_f32(b"16777217"), parse_f32(b"1e40"), parse_f32(b"1.1")), (Some(16_777_216.0), Some(f32::INFINITY), Some(1.1)));
+    assert_eq!(
+        (parse_f32(b"16777217"), parse_f32(b"1e40"), parse_f32(b"1.1")),
+        (Some(16_777_216.0), Some(f32::INFINITY), Some(1.1))
+    );
 }
 
 /// As Java 19 and later; before, some numbers had a digit more than needed.
@@ -103,7 +109,13 @@ fn floating_point_numbers_are_written_as_java_does() {
         write_f64(&mut out, *value);
         assert_eq!(String::from_utf8(out).unwrap(), *expected);
     }
-    for (value, expected) in [(1.1_f32, "1.1"), (123_456_789.125, "1.2345679E8"), (f32::MAX, "3.4028235E38"), (1.4e-45, "1.4E-45"), (2.8e-45, "2.8E-45")] {
+    for (value, expected) in [
+        (1.1_f32, "1.1"),
+        (123_456_789.125, "1.2345679E8"),
+        (f32::MAX, "3.4028235E38"),
+        (1.4e-45, "1.4E-45"),
+        (2.8e-45, "2.8E-45"),
+    ] {
         let mut out = Vec::new();
         write_f32(&mut out, value);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -185,7 +197,10 @@ fn decimals_are_written_plain_or_stripped() {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         write_decimal(&mut a, *unscaled, *scale);
         write_decimal_stripped(&mut b, *unscaled, *scale);
-        assert_eq!((String::from_utf8(a).unwrap().as_str(), String::from_utf8(b).unwrap().as_str()), (*plain, *stripped));
+        assert_eq!(
+            (String::from_utf8(a).unwrap().as_str(), String::from_utf8(b).unwrap().as_str()),
+            (*plain, *stripped)
+        );
     }
 }
 
@@ -261,7 +276,9 @@ fn timestamps_far_away_fit_milliseconds_but_not_nanoseconds() {
         assert_eq!(parse(text, false, false, 3).as_deref(), Some(expected));
         assert_eq!(parse(text, false, false, 9), None);
     }
-    for text in ["-0000-01-01 00:00:00", "+999999999-01-01 00:00:00", "+9999999999-01-01 00:00:00", "12020-01-01 00:00:00"] {
+    for text in
+        ["-0000-01-01 00:00:00", "+999999999-01-01 00:00:00", "+9999999999-01-01 00:00:00", "12020-01-01 00:00:00"]
+    {
         assert_eq!(parse(text, false, false, 3), None);
     }
 }
@@ -274,6 +291,12 @@ fn timestamps_are_read_in_iso_form_and_with_a_zone() {
         ("2020-01-01T12:34", true, false, "2020-01-01 12:34:00"),
         ("2020-01-01 12:34:56", true, false, ""),
         ("2020-01-01T12:34:56Z", true, false, ""),
+        ("2020-02-30T12:34:56", true, false, ""),
+        ("2020-01-01T24:00:00", true, false, ""),
+        ("2020-01-01T24:00", true, false, ""),
+        ("2020-02-30T12:34:56Z", true, true, "2020-02-29 12:34:56"),
+        ("2020-01-01T24:00Z", true, true, "2020-01-02 00:00:00"),
+        ("2020-01-01t12:34:56Z", true, true, ""),
         ("2020-01-01T12:34Z", true, true, "2020-01-01 12:34:00"),
         ("2020-01-01T12:34:56.1Z", true, true, "2020-01-01 12:34:56.1"),
         ("2020-01-01T12:34:56", true, true, ""),
@@ -292,7 +315,9 @@ fn timestamps_are_read_in_iso_form_and_with_a_zone() {
 
 #[test]
 fn digits_behind_the_precision_are_cut() {
-    for (precision, expected) in [(0, "12:34:56"), (1, "12:34:56.9"), (3, "12:34:56.987"), (5, "12:34:56.98765"), (9, "12:34:56.987654321")] {
+    for (precision, expected) in
+        [(0, "12:34:56"), (1, "12:34:56.9"), (3, "12:34:56.987"), (5, "12:34:56.98765"), (9, "12:34:56.987654321")]
+    {
         let read = parse("1960-01-01 12:34:56.987654321", false, false, precision);
         assert_eq!(read, Some(format!("1960-01-01 {expected}")));
     }

@@ -52,7 +52,8 @@ fn check(name: &str, ignore: bool, messages: &[Vec<u8>], sizes: &[usize]) -> Res
         let end = (start + size).min(messages.len());
         match decoder.decode(&messages[start..end]) {
             Ok(decoded) => {
-                let own = decoded.messages.unwrap_or_else(|| (0..u32::try_from(decoded.rows.num_rows()).unwrap()).collect());
+                let own =
+                    decoded.messages.unwrap_or_else(|| (0..u32::try_from(decoded.rows.num_rows()).unwrap()).collect());
                 origins.extend(own.into_iter().map(|message| message as usize + start));
                 skipped += decoded.skipped;
                 rows.push(decoded.rows);
@@ -68,7 +69,8 @@ fn check(name: &str, ignore: bool, messages: &[Vec<u8>], sizes: &[usize]) -> Res
         Err(error) => prop_assert_eq!(failed, Some((error.message, error.error.to_string()))),
         Ok(decoded) => {
             prop_assert_eq!(failed, None);
-            let own = decoded.messages.unwrap_or_else(|| (0..u32::try_from(decoded.rows.num_rows()).unwrap()).collect());
+            let own =
+                decoded.messages.unwrap_or_else(|| (0..u32::try_from(decoded.rows.num_rows()).unwrap()).collect());
             prop_assert_eq!(own.into_iter().map(|message| message as usize).collect::<Vec<_>>(), origins);
             prop_assert_eq!(skipped, decoded.skipped);
             prop_assert_eq!(concat_batches(&arrow_schema(&columns()), &rows).unwrap(), decoded.rows);

@@ -2,6 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod grouping;
-mod rows;
-mod round_trip;
 mod robustness;
+mod round_trip;
+mod rows;

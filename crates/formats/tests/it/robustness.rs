@@ -57,7 +57,7 @@ fn wounds() -> impl Strategy<Value = Vec<(usize, usize, u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn csv_survives_any_bytes(mut options in csv_options(), columns in columns(Flavor::Csv), messages in prop::collection::vec(message(), 0..8), ignore: bool, comments: bool, trim: bool) {

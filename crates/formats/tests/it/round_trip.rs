@@ -36,7 +36,7 @@ fn csv(options: &[(String, String)], columns: &[RowField]) -> Box<dyn Format> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn csv_reads_what_it_writes(options in csv_options(), (columns, rows) in table(Flavor::Csv)) {

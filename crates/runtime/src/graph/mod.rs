@@ -76,8 +76,9 @@ impl JobGraph {
     /// Adds a source. `split_operator` makes what works on the batches of each split, once for each subtask.
     ///
     /// The watermark of a subtask is the smallest of its splits', so that splits that are read at different speeds drop
-    /// nothing. A split that brings no row for `idle_timeout` (`table.exec.source.idle-timeout`) is left out of that;
-    /// time spent backpressured does not count. A subtask without a split holds nobody back.
+    /// nothing. A split that brings no row for `idle_timeout` (`table.exec.source.idle-timeout`; zero is none) is left out
+    /// of that; time in which the reader could bring none, as the task worked or was backpressured, hardly counts. A
+    /// subtask without a split holds nobody back.
     pub fn source<B0: Data, B: Data>(
         &mut self,
         settings: NodeSettings,

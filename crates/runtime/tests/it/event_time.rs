@@ -91,7 +91,7 @@ fn the_watermark_is_the_smallest_of_the_splits_and_an_ended_split_no_longer_coun
     let sink = Collect::default();
     graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
     let job = graph.start().unwrap();
-    eventually("the fast split is read", || sink.rows().len() == 510);
+    eventually("the fast split is read", || sink.count() == 510);
     assert_eq!(*noted.lock().unwrap(), [9]);
     pause.store(false, Ordering::SeqCst);
     job.wait().unwrap();
@@ -158,7 +158,7 @@ fn a_union_waits_for_its_slower_input() {
     let sink = Collect::default();
     graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
     let job = graph.start().unwrap();
-    eventually("the first rows arrive", || sink.rows().len() == 110 && !noted.lock().unwrap().is_empty());
+    eventually("the first rows arrive", || sink.count() == 110 && !noted.lock().unwrap().is_empty());
     assert_eq!(*noted.lock().unwrap(), [9]);
     pause.store(false, Ordering::SeqCst);
     job.wait().unwrap();
@@ -214,4 +214,62 @@ fn a_split_that_waits_for_its_turn_is_not_idle() {
     graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
     graph.start().unwrap().wait().unwrap();
     assert_eq!(sink.rows().iter().map(|row| row.value).sum::<u64>(), 360, "no row was late");
+}
+
+#[test]
+fn when_a_job_is_stopped_event_time_stands_still_whichever_source_ends_first() {
+    let (mut graph, name) = graph(parallel(1));
+    let hold = Arc::new(AtomicBool::new(true));
+    let behind = Scripted::new(vec![pausing("behind", vec![rows(1, 0..10)], 1, &hold)]);
+    // It looks into its mailbox late.
+    let ahead = Scripted::new(vec![split("ahead", || {
+        let mut given = false;
+        Box::new(move |context| {
+            if std::mem::replace(&mut given, true) {
+                context.cancellation.sleep(Duration::from_millis(40))?;
+                return Ok(Step::Nothing);
+            }
+            Ok(Step::Rows(rows(2, 0..500)))
+        })
+    })]);
+    let behind = graph.source(NodeSettings::named(name.of("behind")), behind.boxed(), None, row_time());
+    let ahead = graph.source(NodeSettings::named(name.of("ahead")), ahead.boxed(), None, row_time());
+    let union = graph.union(vec![behind, ahead]);
+    let (stream, noted) = noting(&mut graph, &union, NodeSettings::named(name.of("noting")));
+    let sink = Collect::default();
+    graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
+    let job = graph.start().unwrap();
+    eventually("all rows arrive", || sink.count() == 510 && !noted.lock().unwrap().is_empty());
+    job.stop();
+    job.wait().unwrap();
+    assert_eq!(*noted.lock().unwrap(), [9]);
+}
+
+#[test]
+fn a_pause_shorter_than_the_timeout_makes_no_split_idle() {
+    let (mut graph, name) = graph(parallel(1));
+    let hold = Arc::new(AtomicBool::new(true));
+    let quiet = split("quiet", || {
+        let mut asked = 0;
+        Box::new(move |_| {
+            asked += 1;
+            Ok(match asked {
+                1 => Step::Rows(rows(1, 0..10)),
+                300 => Step::Rows(rows(1, 10..20)),
+                301 => Step::Finished,
+                _ => Step::Nothing,
+            })
+        })
+    });
+    let source = Scripted::new(vec![quiet, pausing("lively", vec![rows(2, 0..500)], 1, &hold)]);
+    let timeout = Some(Duration::from_secs(8));
+    let stream = graph.source(NodeSettings::named(name.of("source")), source.boxed(), timeout, row_time());
+    let (stream, noted) = noting(&mut graph, &stream, NodeSettings::named("noting"));
+    let sink = Collect::default();
+    graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
+    let job = graph.start().unwrap();
+    eventually("the quiet split is read", || sink.count() == 520);
+    hold.store(false, Ordering::SeqCst);
+    job.wait().unwrap();
+    assert_eq!(*noted.lock().unwrap(), [9, 19, 499, MAX_WATERMARK]);
 }

@@ -80,7 +80,7 @@ fn forward_keeps_rows_in_their_subtask_even_between_threads() {
     for (subtask, row) in sink.rows_by_subtask() {
         assert_eq!(subtask as u64, row.key, "the splits go to the readers in order");
     }
-    assert_eq!(sink.rows().len(), 60);
+    assert_eq!(sink.count(), 60);
 }
 
 #[test]

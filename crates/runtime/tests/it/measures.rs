@@ -115,7 +115,7 @@ fn the_endpoint_shows_a_running_job() {
     let sink = Collect::acting(|context, _| context.cancellation.sleep(Duration::from_millis(1)));
     graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
     let job = graph.start().unwrap();
-    eventually("rows arrive", || !sink.rows().is_empty());
+    eventually("rows arrive", || sink.count() > 0);
     let control = job.control();
     let server = MetricsServer::start("127.0.0.1:0".parse().unwrap(), move || vec![control.metrics()]).unwrap();
     let mut client = std::net::TcpStream::connect(server.address()).unwrap();

@@ -64,6 +64,8 @@ impl Date {
 
     /// The same day `months` later; the last day of the month where that month is shorter.
     pub(crate) fn plus_months(self, months: i64) -> Self {
+        // A billion years either way keep every sum within 64 bits.
+        let months = months.clamp(-12_000_000_000, 12_000_000_000);
         let total = self.year * 12 + self.month - 1 + months;
         let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
         Self { year, month, day: self.day.min(days_in_month(year, month)) }

@@ -25,7 +25,8 @@ pub(crate) fn fits(value: i128, precision: u8) -> bool {
 /// The unscaled value in another scale, rounded half up (away from zero); `None` beyond `precision`.
 #[inline]
 pub(crate) fn rescale(value: i128, from: u8, to: u8, precision: u8) -> Option<i128> {
-    let scaled = if to >= from { value.checked_mul(power(to - from))? } else { divide_half_up(value, power(from - to)) };
+    let scaled =
+        if to >= from { value.checked_mul(power(to - from))? } else { divide_half_up(value, power(from - to)) };
     fits(scaled, precision).then_some(scaled)
 }
 
@@ -43,9 +44,12 @@ mod tests {
 
     #[test]
     fn halves_round_away_from_zero() {
-        assert_eq!([125, 135, -125, -124, 124].map(|value| rescale(value, 2, 1, 38)), [Some(13), Some(14), Some(-13), Some(-12), Some(12)]);
+        assert_eq!(
+            [125, 135, -125, -124, 124].map(|value| rescale(value, 2, 1, 38)),
+            [Some(13), Some(14), Some(-13), Some(-12), Some(12)]
+        );
         assert_eq!(rescale(1, 0, 38, 38), None);
-        assert_eq!(rescale(999_95, 2, 1, 4), None);
+        assert_eq!(rescale(99_995, 2, 1, 4), None);
         assert_eq!(rescale(i128::MAX, 38, 0, 38), Some(2));
     }
 }

@@ -1,5 +1,9 @@
 //! The shortest decimal digits that tell a double from its neighbours, for printing it as Java does and for rounding it.
-#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a double has at most 17 digits and an exponent of three")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a double has at most 17 digits and an exponent of three"
+)]
 
 use std::fmt::{self, Write};
 
@@ -69,7 +73,8 @@ impl Digits {
             }
         }
         let sign = if exponent.first() == Some(&b'-') { -1 } else { 1 };
-        let exponent = exponent.iter().filter(|byte| byte.is_ascii_digit()).fold(0, |sum, byte| sum * 10 + i32::from(byte - b'0'));
+        let exponent =
+            exponent.iter().filter(|byte| byte.is_ascii_digit()).fold(0, |sum, byte| sum * 10 + i32::from(byte - b'0'));
         result.exponent = sign * exponent + 1;
         while result.length > 0 && result.digits[result.length - 1] == 0 {
             result.length -= 1;
@@ -91,7 +96,7 @@ impl Digits {
         if kept > 38 {
             return None;
         }
-        let kept = kept as usize;
+        let kept = usize::try_from(kept).unwrap_or_default();
         let mut value = 0_i128;
         for n in 0..kept {
             value = value * 10 + i128::from(if n < self.length { self.digits[n] } else { 0 });
@@ -144,7 +149,7 @@ impl Digits {
                 put(out, digits);
             }
             exponent @ 1..=7 => {
-                let whole = exponent as usize;
+                let whole = usize::try_from(exponent).unwrap_or_default();
                 put(out, &digits[..whole.min(digits.len())]);
                 out.push(&"0000000"[..whole.saturating_sub(digits.len())]);
                 out.push(".");
@@ -218,9 +223,22 @@ mod tests {
     #[test]
     fn doubles_print_as_in_java() {
         let cases = [
-            (0.0, "0.0"), (-0.0, "-0.0"), (1.0, "1.0"), (100.0, "100.0"), (0.001, "0.001"), (0.0001, "1.0E-4"), (9_999_999.0, "9999999.0"),
-            (1e7, "1.0E7"), (1.5e10, "1.5E10"), (-2.25, "-2.25"), (1234.5, "1234.5"), (123_456_789.125, "1.23456789125E8"),
-            (f64::MAX, "1.7976931348623157E308"), (5e-324, "4.9E-324"), (0.012, "0.012"), (f64::NEG_INFINITY, "-Infinity"),
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (100.0, "100.0"),
+            (0.001, "0.001"),
+            (0.0001, "1.0E-4"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (1.5e10, "1.5E10"),
+            (-2.25, "-2.25"),
+            (1234.5, "1234.5"),
+            (123_456_789.125, "1.23456789125E8"),
+            (f64::MAX, "1.7976931348623157E308"),
+            (5e-324, "4.9E-324"),
+            (0.012, "0.012"),
+            (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (value, text) in cases {
             assert_eq!(printed(value), text);

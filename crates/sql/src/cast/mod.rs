@@ -35,7 +35,13 @@ use zone::Zone;
 /// # Errors
 /// With `CastMode::Strict` and `CastMode::Implicit`, a value that has no counterpart; the error names it and both types. A cast that does
 /// not exist ([`explicit_cast_allowed`](crate::types::explicit_cast_allowed)) is an internal error.
-pub(crate) fn cast(value: &Value, from: &DataType, to: &DataType, mode: CastMode, context: &EvalContext) -> Result<Value> {
+pub(crate) fn cast(
+    value: &Value,
+    from: &DataType,
+    to: &DataType,
+    mode: CastMode,
+    context: &EvalContext,
+) -> Result<Value> {
     if from.logical == to.logical {
         return Ok(value.clone());
     }
@@ -53,12 +59,21 @@ pub(crate) fn can_fail(from: &L, to: &L) -> bool {
         // NaN is no decimal.
         (from, L::Decimal(..)) => from.is_approximate(),
         // Nanoseconds reach from 1677 to 2262 only.
-        (from, L::Timestamp(p) | L::TimestampLtz(p)) => *p > 6 && !matches!(from, L::Timestamp(q) | L::TimestampLtz(q) if *q > 6),
-        (L::Array(a), L::Array(b)) | (L::Multiset(a), L::Multiset(b)) => can_fail(&a.logical, &b.logical) || forbids_null(a, b),
-        (L::Map(k, v), L::Map(to_k, to_v)) => {
-            can_fail(&k.logical, &to_k.logical) || can_fail(&v.logical, &to_v.logical) || forbids_null(k, to_k) || forbids_null(v, to_v)
+        (from, L::Timestamp(p) | L::TimestampLtz(p)) => {
+            *p > 6 && !matches!(from, L::Timestamp(q) | L::TimestampLtz(q) if *q > 6)
         }
-        (L::Row(a), L::Row(b)) => a.iter().zip(b).any(|(a, b)| can_fail(&a.data_type.logical, &b.data_type.logical) || forbids_null(&a.data_type, &b.data_type)),
+        (L::Array(a), L::Array(b)) | (L::Multiset(a), L::Multiset(b)) => {
+            can_fail(&a.logical, &b.logical) || forbids_null(a, b)
+        }
+        (L::Map(k, v), L::Map(to_k, to_v)) => {
+            can_fail(&k.logical, &to_k.logical)
+                || can_fail(&v.logical, &to_v.logical)
+                || forbids_null(k, to_k)
+                || forbids_null(v, to_v)
+        }
+        (L::Row(a), L::Row(b)) => a.iter().zip(b).any(|(a, b)| {
+            can_fail(&a.data_type.logical, &b.data_type.logical) || forbids_null(&a.data_type, &b.data_type)
+        }),
         _ => false,
     }
 }
@@ -91,7 +106,9 @@ impl Job<'_> {
             (from, to) if from.is_character() && to.is_datetime() => self.parse_times(array.as_string()),
             (from, to) if from.is_character() && to.is_binary() => string::bytes_of_text(array.as_string(), to),
             (from, to) if from.is_binary() && to.is_binary() => string::fitted_bytes(array.as_binary(), from, to),
-            (from, to) if (from.is_numeric() || *from == L::Boolean) && (to.is_numeric() || *to == L::Boolean) => self.number(array),
+            (from, to) if (from.is_numeric() || *from == L::Boolean) && (to.is_numeric() || *to == L::Boolean) => {
+                self.number(array)
+            }
             (from, to) if from.is_datetime() && to.is_datetime() => self.datetime(array),
             _ => self.nested(array),
         }
@@ -105,7 +122,11 @@ impl Job<'_> {
         let value = value.to_string();
         let shown: String = value.chars().take(60).collect();
         let dots = if shown.len() < value.len() { "..." } else { "" };
-        Err(Error::data(format!("Cannot cast '{shown}{dots}' from {} to {}: {reason}", self.from, self.to)).hint("TRY_CAST gives NULL instead"))
+        let error = Error::data(format!("Cannot cast '{shown}{dots}' from {} to {}: {reason}", self.from, self.to));
+        Err(match self.mode {
+            CastMode::Implicit => error.hint("the types differ, and TRY_CAST gives NULL instead"),
+            CastMode::Strict | CastMode::Try => error.hint("TRY_CAST gives NULL instead"),
+        })
     }
 
     fn impossible(&self) -> Error {
@@ -114,11 +135,16 @@ impl Job<'_> {
 }
 
 /// The values of a column, cell by cell; NULL where `None`.
-fn cells<'a, A, T>(array: &'a A, mut convert: impl FnMut(<&'a A as arrow::array::ArrayAccessor>::Item) -> Result<Option<T>>) -> Result<Vec<Option<T>>>
+fn cells<'a, A, T>(
+    array: &'a A,
+    mut convert: impl FnMut(<&'a A as arrow::array::ArrayAccessor>::Item) -> Result<Option<T>>,
+) -> Result<Vec<Option<T>>>
 where
     A: Array,
     &'a A: arrow::array::ArrayAccessor,
 {
     use arrow::array::ArrayAccessor;
-    (0..array.len()).map(|row| if array.is_null(row) { Ok(None) } else { convert(ArrayAccessor::value(&array, row)) }).collect()
+    (0..array.len())
+        .map(|row| if array.is_null(row) { Ok(None) } else { convert(ArrayAccessor::value(&array, row)) })
+        .collect()
 }

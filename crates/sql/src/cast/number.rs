@@ -1,4 +1,5 @@
 //! Casts between numbers and truth values.
+#![allow(clippy::wrong_self_convention, reason = "a cast is named for the type it is from")]
 #![allow(clippy::cast_possible_truncation, reason = "a cast to a narrower number wraps or saturates, as in Java")]
 
 use std::sync::Arc;
@@ -6,16 +7,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, PrimitiveArray};
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type,
 };
 use riverrun_base::Result;
 use riverrun_data::LogicalType as L;
 
+use super::Job;
 use super::decimals::{fits, power, rescale};
 use super::digits::Digits;
 use super::parse_number::parse_double;
 use super::text::write_decimal;
-use super::Job;
 
 impl Job<'_> {
     pub(super) fn number(&self, array: &ArrayRef) -> Result<ArrayRef> {
@@ -51,7 +53,9 @@ impl Job<'_> {
             L::BigInt => Arc::new(array.unary::<_, Int64Type>(wide)),
             L::Float => Arc::new(array.unary::<_, Float32Type>(|value| wide(value) as f32)),
             L::Double => Arc::new(array.unary::<_, Float64Type>(|value| wide(value) as f64)),
-            L::Decimal(precision, scale) => decimals(array, *precision, *scale, |value| rescale(wide(value).into(), 0, *scale, *precision)),
+            L::Decimal(precision, scale) => {
+                decimals(array, *precision, *scale, |value| rescale(wide(value).into(), 0, *scale, *precision))
+            }
             _ => return Err(self.impossible()),
         })
     }
@@ -80,7 +84,11 @@ impl Job<'_> {
                 }
                 decimals(array, *precision, *scale, |value| {
                     let value = wide(value);
-                    if value.is_finite() { Digits::of(value).unscaled(*scale).filter(|value| fits(*value, *precision)) } else { None }
+                    if value.is_finite() {
+                        Digits::of(value).unscaled(*scale).filter(|value| fits(*value, *precision))
+                    } else {
+                        None
+                    }
                 })
             }
             _ => return Err(self.impossible()),
@@ -99,7 +107,9 @@ impl Job<'_> {
             L::BigInt => Arc::new(array.unary::<_, Int64Type>(|value| whole(value) as i64)),
             L::Float => Arc::new(array.unary::<_, Float32Type>(|value| double_of(value, from) as f32)),
             L::Double => Arc::new(array.unary::<_, Float64Type>(|value| double_of(value, from))),
-            L::Decimal(precision, scale) => decimals(array, *precision, *scale, |value| rescale(value, from, *scale, *precision)),
+            L::Decimal(precision, scale) => {
+                decimals(array, *precision, *scale, |value| rescale(value, from, *scale, *precision))
+            }
             _ => return Err(self.impossible()),
         })
     }
@@ -123,7 +133,12 @@ fn booleans<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, test: impl Fn(T::N
 }
 
 /// Decimals, NULL where a value does not fit.
-fn decimals<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, precision: u8, scale: u8, convert: impl Fn(T::Native) -> Option<i128>) -> ArrayRef {
+fn decimals<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    precision: u8,
+    scale: u8,
+    convert: impl Fn(T::Native) -> Option<i128>,
+) -> ArrayRef {
     let decimals: Decimal128Array = array.unary_opt::<_, Decimal128Type>(convert);
     Arc::new(decimals.with_data_type(ArrowType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))))
 }

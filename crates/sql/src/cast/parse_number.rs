@@ -28,7 +28,10 @@ pub(crate) fn parse_integer(text: &str, least: i64, largest: i64) -> Result<i64,
     for byte in &mut bytes {
         match byte {
             b'0'..=b'9' => {
-                value = value.checked_mul(10).and_then(|value| value.checked_sub(i64::from(byte - b'0'))).ok_or(OUT_OF_RANGE)?;
+                value = value
+                    .checked_mul(10)
+                    .and_then(|value| value.checked_sub(i64::from(byte - b'0')))
+                    .ok_or(OUT_OF_RANGE)?;
             }
             b'.' => break,
             _ => return Err(INVALID),
@@ -84,7 +87,8 @@ fn not_finite(text: &str) -> Option<f64> {
 fn plain(text: &str) -> Result<&str, Reason> {
     let digits = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
     let starts_well = digits.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let only_digits =
+        digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     if starts_well && only_digits { Ok(digits) } else { Err(NOT_A_NUMBER) }
 }
 
@@ -183,9 +187,25 @@ mod tests {
     fn integers_are_read_as_flink_reads_them() {
         let int = |text| parse_integer(text, i32::MIN.into(), i32::MAX.into()).ok();
         let cases = [
-            ("12", Some(12)), (" 12 ", Some(12)), ("+7", Some(7)), ("1.9", Some(1)), ("-1.9", Some(-1)), ("1.", Some(1)), (".5", Some(0)), (".", Some(0)),
-            ("-", None), ("", None), ("x", None), ("1 2", None), ("12a", None), ("1.5x", None), ("--1", None), ("1e3", None),
-            ("-2147483648", Some(-2_147_483_648)), ("2147483648", None), ("99999999999999999999", None),
+            ("12", Some(12)),
+            (" 12 ", Some(12)),
+            ("+7", Some(7)),
+            ("1.9", Some(1)),
+            ("-1.9", Some(-1)),
+            ("1.", Some(1)),
+            (".5", Some(0)),
+            (".", Some(0)),
+            ("-", None),
+            ("", None),
+            ("x", None),
+            ("1 2", None),
+            ("12a", None),
+            ("1.5x", None),
+            ("--1", None),
+            ("1e3", None),
+            ("-2147483648", Some(-2_147_483_648)),
+            ("2147483648", None),
+            ("99999999999999999999", None),
         ];
         for (text, value) in cases {
             assert_eq!(int(text), value, "{text}");
@@ -194,7 +214,17 @@ mod tests {
 
     #[test]
     fn doubles_are_read_as_java_reads_them() {
-        for (text, value) in [("1.5", 1.5), (" 1e3 ", 1000.0), ("1d", 1.0), ("1f", 1.0), (".5", 0.5), ("5.", 5.0), ("0x1p3", 8.0), ("-Infinity", f64::NEG_INFINITY), ("1e400", f64::INFINITY)] {
+        for (text, value) in [
+            ("1.5", 1.5),
+            (" 1e3 ", 1000.0),
+            ("1d", 1.0),
+            ("1f", 1.0),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("0x1p3", 8.0),
+            ("-Infinity", f64::NEG_INFINITY),
+            ("1e400", f64::INFINITY),
+        ] {
             assert_eq!(parse_double(text), Ok(value), "{text}");
         }
         for text in ["", "x", "inf", "infinity", "nan", "1,5", "1e", "+-1", "d", "e5", "1_0"] {
@@ -208,9 +238,25 @@ mod tests {
     #[test]
     fn decimals_are_rounded_and_bounded() {
         let cases = [
-            ("1.255", Some(126)), (" 7 ", Some(700)), ("-1.5", Some(-150)), ("1e3", None), ("99999e-2", Some(99_999)), ("-.5e1", Some(-500)), ("5.", Some(500)),
-            ("1e-3", Some(0)), ("0.005", Some(1)), ("999.995", None), ("999.994999999999999999999999999999999999999999999", Some(99_999)), ("1234.5", None),
-            ("0000000000000000000000000000000000000000000001", Some(100)), ("abc", None), ("", None), (".", None), ("1.2.3", None), ("1_0", None), ("0e99", Some(0)),
+            ("1.255", Some(126)),
+            (" 7 ", Some(700)),
+            ("-1.5", Some(-150)),
+            ("1e3", None),
+            ("99999e-2", Some(99_999)),
+            ("-.5e1", Some(-500)),
+            ("5.", Some(500)),
+            ("1e-3", Some(0)),
+            ("0.005", Some(1)),
+            ("999.995", None),
+            ("999.994999999999999999999999999999999999999999999", Some(99_999)),
+            ("1234.5", None),
+            ("0000000000000000000000000000000000000000000001", Some(100)),
+            ("abc", None),
+            ("", None),
+            (".", None),
+            ("1.2.3", None),
+            ("1_0", None),
+            ("0e99", Some(0)),
         ];
         for (text, value) in cases {
             assert_eq!(parse_decimal(text, 5, 2).ok(), value, "{text}");

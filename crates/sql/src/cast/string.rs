@@ -79,21 +79,28 @@ pub(super) fn fitted_bytes(bytes: &BinaryArray, from: &L, to: &L) -> riverrun_ba
 
 impl Job<'_> {
     pub(super) fn parse_booleans(&self, texts: &StringArray) -> riverrun_base::Result<ArrayRef> {
-        let values = super::cells(texts, |text| parse_boolean(text).map_or_else(|reason| self.refuse(text, reason), |value| Ok(Some(value))))?;
+        let values = super::cells(texts, |text| {
+            parse_boolean(text).map_or_else(|reason| self.refuse(text, reason), |value| Ok(Some(value)))
+        })?;
         Ok(Arc::new(arrow::array::BooleanArray::from(values)))
     }
 
     pub(super) fn parse_numbers(&self, texts: &StringArray) -> riverrun_base::Result<ArrayRef> {
-        use arrow::array::{Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array};
+        use arrow::array::{
+            Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
+        };
         macro_rules! parsed {
             ($array:ty, $parse:expr) => {
-                <$array>::from(super::cells(texts, |text| $parse(text).map_or_else(|reason| self.refuse(text, reason), |value| Ok(Some(value))))?)
+                <$array>::from(super::cells(texts, |text| {
+                    $parse(text).map_or_else(|reason| self.refuse(text, reason), |value| Ok(Some(value)))
+                })?)
             };
         }
         macro_rules! integers {
             ($array:ty, $native:ty) => {
                 // The bounds make every value fit.
-                parsed!($array, |text: &str| parse_integer(text, <$native>::MIN.into(), <$native>::MAX.into()).map(|value| <$native>::try_from(value).unwrap_or_default()))
+                parsed!($array, |text: &str| parse_integer(text, <$native>::MIN.into(), <$native>::MAX.into())
+                    .map(|value| <$native>::try_from(value).unwrap_or_default()))
             };
         }
         Ok(match self.to {
@@ -105,20 +112,32 @@ impl Job<'_> {
             L::Double => Arc::new(parsed!(Float64Array, parse_double)),
             L::Decimal(precision, scale) => {
                 let decimals = parsed!(Decimal128Array, |text: &str| parse_decimal(text, *precision, *scale));
-                Arc::new(decimals.with_data_type(ArrowType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))))
+                Arc::new(
+                    decimals.with_data_type(ArrowType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX))),
+                )
             }
             _ => return Err(self.impossible()),
         })
     }
 
     pub(super) fn parse_times(&self, texts: &StringArray) -> riverrun_base::Result<ArrayRef> {
-        let not_one = format!("it is not a {}", if matches!(self.to, L::Date) { "date" } else if matches!(self.to, L::Time(_)) { "time" } else { "timestamp" });
+        let not_one = format!(
+            "it is not a {}",
+            if matches!(self.to, L::Date) {
+                "date"
+            } else if matches!(self.to, L::Time(_)) {
+                "time"
+            } else {
+                "timestamp"
+            }
+        );
         Ok(match self.to {
             L::Date => {
-                let days = super::cells(texts, |text| match parse_date(text).and_then(|days| i32::try_from(days).ok()) {
-                    Some(days) => Ok(Some(days)),
-                    None => self.refuse(text, &not_one),
-                })?;
+                let days =
+                    super::cells(texts, |text| match parse_date(text).and_then(|days| i32::try_from(days).ok()) {
+                        Some(days) => Ok(Some(days)),
+                        None => self.refuse(text, &not_one),
+                    })?;
                 Arc::new(arrow::array::Date32Array::from(days))
             }
             L::Time(precision) => self.time_array(super::cells(texts, |text| match parse_time(text) {
@@ -126,10 +145,11 @@ impl Job<'_> {
                 None => self.refuse(text, &not_one),
             })?),
             L::Timestamp(_) | L::TimestampLtz(_) => {
-                let values = super::cells(texts, |text| match parse_timestamp(text).and_then(|wall| self.from_wall(wall)) {
-                    Some(value) => Ok(Some(value)),
-                    None => self.refuse(text, &not_one),
-                })?;
+                let values =
+                    super::cells(texts, |text| match parse_timestamp(text).and_then(|wall| self.from_wall(wall)) {
+                        Some(value) => Ok(Some(value)),
+                        None => self.refuse(text, &not_one),
+                    })?;
                 self.timestamp_array(values)
             }
             _ => return Err(self.impossible()),

@@ -1,4 +1,5 @@
 //! Casts between dates, times and timestamps.
+#![allow(clippy::wrong_self_convention, reason = "a cast is named for the type it is from")]
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use arrow::datatypes::Date32Type;
 use riverrun_base::Result;
 use riverrun_data::LogicalType as L;
 
+use super::Job;
 use super::calendar::{MILLIS_PER_DAY, WallTime};
 use super::times::{Times, Timestamps, per_second, times, timestamps, unit_of};
 use super::zone::Overlap;
-use super::Job;
 
 impl Job<'_> {
     pub(super) fn datetime(&self, array: &ArrayRef) -> Result<ArrayRef> {
@@ -34,11 +35,13 @@ impl Job<'_> {
                     return Ok(self.cut(&from));
                 }
                 let local = matches!(self.from, L::TimestampLtz(_));
-                let wall = |row: usize| if local && !self.keeps_instants() { from.wall_in(row, self.zone) } else { from.wall(row) };
+                let wall = |row: usize| {
+                    if local && !self.keeps_instants() { from.wall_in(row, self.zone) } else { from.wall(row) }
+                };
                 match to {
                     // Days and milliseconds of the day fit their types for every timestamp.
                     L::Date => {
-                        let days = filled(array, |row| i32::try_from(wall(row).days).unwrap_or_default());
+                        let days = filled(array, |row| i32::try_from(day_towards_epoch(wall(row))).unwrap_or_default());
                         Ok(Arc::new(Date32Array::new(days.into(), array.nulls().cloned())))
                     }
                     L::Time(precision) => {
@@ -64,7 +67,11 @@ impl Job<'_> {
     /// Timestamps in the unit they have, cut to the precision.
     fn cut(&self, from: &Timestamps<'_>) -> ArrayRef {
         let unit = unit_of(precision_of(self.to));
-        let values = if unit == 1 { from.values.to_vec() } else { from.values.iter().map(|value| value - value.rem_euclid(unit)).collect() };
+        let values = if unit == 1 {
+            from.values.to_vec()
+        } else {
+            from.values.iter().map(|value| value - value.rem_euclid(unit)).collect()
+        };
         timestamps(values, from.nulls.cloned(), self.to)
     }
 
@@ -106,6 +113,11 @@ impl Job<'_> {
         let nulls = nulls_of(&values);
         times(values.into_iter().map(Option::unwrap_or_default).collect(), nulls, self.to)
     }
+}
+
+/// The day of a time; before 1970 that of the next midnight, since Flink divides towards zero.
+fn day_towards_epoch(wall: WallTime) -> i64 {
+    wall.days + i64::from(wall.days < 0 && (wall.second_of_day, wall.nano) != (0, 0))
 }
 
 /// Milliseconds of the day with only as many digits of the fraction as the precision keeps.

@@ -3,11 +3,12 @@
 //! `NULL`, `TRUE`, `1.0E10`, `2026-01-02 03:04:05.000`, `+1 02:03:04.000`, `[1, 2]`, `{a=1}`, `(1, x)`. The two differ in bytes only: a printed
 //! result shows `x'0aff'`, a cast decodes UTF-8.
 
-
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapArray, StringArray, StringBuilder, StructArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMillisecondArray,
+    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray,
+    MapArray, StringArray, StringBuilder, StructArray,
 };
+#[cfg(test)]
 use chrono_tz::Tz;
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
@@ -83,13 +84,17 @@ impl<'a> TextColumn<'a> {
             L::IntervalYearMonth => array.as_primitive_opt().map(Cells::Months),
             L::IntervalDayTime => array.as_primitive_opt().map(Cells::Millis),
             L::Array(element) => match array.as_list_opt() {
-                Some(list) => Some(Cells::Array(list, Box::new(Self::new(list.values(), &element.logical, zone, bytes)?))),
+                Some(list) => {
+                    Some(Cells::Array(list, Box::new(Self::new(list.values(), &element.logical, zone, bytes)?)))
+                }
                 None => None,
             },
             L::Map(key, value) => Self::entries(array, &key.logical, &value.logical, zone, bytes)?,
             L::Multiset(element) => Self::entries(array, &element.logical, &L::Int, zone, bytes)?,
             L::Row(fields) => match array.as_struct_opt() {
-                Some(row) if row.num_columns() == fields.len() => Some(Cells::Row(Self::fields(row, fields.iter().map(|field| &field.data_type), zone, bytes)?)),
+                Some(row) if row.num_columns() == fields.len() => {
+                    Some(Cells::Row(Self::fields(row, fields.iter().map(|field| &field.data_type), zone, bytes)?))
+                }
                 _ => None,
             },
         };
@@ -106,8 +111,17 @@ impl<'a> TextColumn<'a> {
         Ok(Some(Cells::Map(map, keys, values)))
     }
 
-    fn fields<'t>(row: &'a StructArray, types: impl Iterator<Item = &'t DataType>, zone: &'a Zone, bytes: Bytes) -> Result<Vec<Self>> {
-        row.columns().iter().zip(types).map(|(column, data_type)| Self::new(column, &data_type.logical, zone, bytes)).collect()
+    fn fields<'t>(
+        row: &'a StructArray,
+        types: impl Iterator<Item = &'t DataType>,
+        zone: &'a Zone,
+        bytes: Bytes,
+    ) -> Result<Vec<Self>> {
+        row.columns()
+            .iter()
+            .zip(types)
+            .map(|(column, data_type)| Self::new(column, &data_type.logical, zone, bytes))
+            .collect()
     }
 
     /// Appends the text of a cell; `NULL` for NULL.
@@ -183,18 +197,11 @@ fn bounds(offsets: &[i32], row: usize) -> (usize, usize) {
 ///
 /// # Errors
 /// The array does not hold values of that type, which is a bug.
+#[cfg(test)]
 pub(crate) fn cell_text(array: &dyn Array, row: usize, data_type: &DataType, zone: Tz) -> Result<String> {
     let mut text = String::new();
     TextColumn::new(array, &data_type.logical, &Zone::new(zone), Bytes::Hexadecimal)?.write(row, &mut text);
     Ok(text)
-}
-
-/// A column as Flink's client prints it; NULL stays NULL.
-///
-/// # Errors
-/// The array does not hold values of that type, which is a bug.
-pub(crate) fn column_text(array: &ArrayRef, data_type: &DataType, zone: Tz) -> Result<StringArray> {
-    texts(array, &data_type.logical, &Zone::new(zone), Bytes::Hexadecimal)
 }
 
 /// The text of every cell; NULL stays NULL.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, PrimitiveArray, Time32MillisecondArray, Time64MicrosecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray,
+    Array, ArrayRef, AsArray, PrimitiveArray, Time32MillisecondArray, Time64MicrosecondArray, Time64NanosecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    DataType as ArrowType, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
+    DataType as ArrowType, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use riverrun_data::{LogicalType as L, arrow_type};
 
@@ -31,9 +31,15 @@ impl<'a> Timestamps<'a> {
     /// The values of an array, if it holds timestamps.
     pub(crate) fn of(array: &'a dyn Array) -> Option<Self> {
         let (values, per_second) = match array.data_type() {
-            ArrowType::Timestamp(TimeUnit::Millisecond, _) => (array.as_primitive::<TimestampMillisecondType>().values(), 1_000),
-            ArrowType::Timestamp(TimeUnit::Microsecond, _) => (array.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000),
-            ArrowType::Timestamp(TimeUnit::Nanosecond, _) => (array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000),
+            ArrowType::Timestamp(TimeUnit::Millisecond, _) => {
+                (array.as_primitive::<TimestampMillisecondType>().values(), 1_000)
+            }
+            ArrowType::Timestamp(TimeUnit::Microsecond, _) => {
+                (array.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000)
+            }
+            ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
+                (array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000)
+            }
             _ => return None,
         };
         Some(Self { values, nulls: array.nulls(), per_second })
@@ -42,7 +48,13 @@ impl<'a> Timestamps<'a> {
     /// A row's time.
     #[inline]
     pub(crate) fn wall(&self, row: usize) -> WallTime {
-        WallTime::of(self.values[row], self.per_second)
+        let value = self.values[row];
+        // With a constant, no division is left.
+        match self.per_second {
+            1_000 => WallTime::of(value, 1_000),
+            1_000_000 => WallTime::of(value, 1_000_000),
+            other => WallTime::of(value, other),
+        }
     }
 
     /// A row's instant, as a zone's clocks show it.
@@ -86,9 +98,15 @@ pub(crate) fn timestamps(values: Vec<i64>, nulls: Option<NullBuffer>, logical: &
     let values = ScalarBuffer::from(values);
     let arrow = arrow_type(logical);
     match arrow {
-        ArrowType::Timestamp(TimeUnit::Microsecond, _) => Arc::new(TimestampMicrosecondArray::new(values, nulls).with_data_type(arrow)),
-        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => Arc::new(TimestampNanosecondArray::new(values, nulls).with_data_type(arrow)),
-        ArrowType::Timestamp(TimeUnit::Millisecond, _) => Arc::new(TimestampMillisecondArray::new(values, nulls).with_data_type(arrow)),
+        ArrowType::Timestamp(TimeUnit::Microsecond, _) => {
+            Arc::new(TimestampMicrosecondArray::new(values, nulls).with_data_type(arrow))
+        }
+        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Arc::new(TimestampNanosecondArray::new(values, nulls).with_data_type(arrow))
+        }
+        ArrowType::Timestamp(TimeUnit::Millisecond, _) => {
+            Arc::new(TimestampMillisecondArray::new(values, nulls).with_data_type(arrow))
+        }
         _ => Arc::new(PrimitiveArray::<arrow::datatypes::Int64Type>::new(values, nulls)),
     }
 }
@@ -128,9 +146,16 @@ impl<'a> Times<'a> {
 /// A column of times of type `logical`, from milliseconds of the day.
 pub(crate) fn times(millis: Vec<i64>, nulls: Option<NullBuffer>, logical: &L) -> ArrayRef {
     match arrow_type(logical) {
-        ArrowType::Time64(TimeUnit::Microsecond) => Arc::new(Time64MicrosecondArray::new(millis.into_iter().map(|value| value * 1_000).collect(), nulls)),
-        ArrowType::Time64(_) => Arc::new(Time64NanosecondArray::new(millis.into_iter().map(|value| value * 1_000_000).collect(), nulls)),
+        ArrowType::Time64(TimeUnit::Microsecond) => {
+            Arc::new(Time64MicrosecondArray::new(millis.into_iter().map(|value| value * 1_000).collect(), nulls))
+        }
+        ArrowType::Time64(_) => {
+            Arc::new(Time64NanosecondArray::new(millis.into_iter().map(|value| value * 1_000_000).collect(), nulls))
+        }
         // A day has fewer milliseconds than 32 bits hold.
-        _ => Arc::new(Time32MillisecondArray::new(millis.into_iter().map(|value| i32::try_from(value).unwrap_or_default()).collect(), nulls)),
+        _ => Arc::new(Time32MillisecondArray::new(
+            millis.into_iter().map(|value| i32::try_from(value).unwrap_or_default()).collect(),
+            nulls,
+        )),
     }
 }

@@ -43,7 +43,8 @@ impl Zone {
         if known == minute && seconds > 63_072_000 {
             return offset;
         }
-        let offset = naive(seconds).map_or(0, |time| i64::from(self.zone.offset_from_utc_datetime(&time).fix().local_minus_utc()));
+        let offset = naive(seconds)
+            .map_or(0, |time| i64::from(self.zone.offset_from_utc_datetime(&time).fix().local_minus_utc()));
         self.last.set((minute, offset));
         offset
     }

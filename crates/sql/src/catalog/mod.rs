@@ -44,8 +44,15 @@ impl View {
     pub(crate) fn show_create(&self) -> String {
         let columns = self.columns.iter().map(|column| format!("  `{}`", column.value)).collect::<Vec<_>>().join(",\n");
         let columns = if columns.is_empty() { String::new() } else { format!(" (\n{columns}\n)") };
-        let comment = self.comment.as_ref().map(|comment| format!("\nCOMMENT '{}'", comment.replace('\'', "''"))).unwrap_or_default();
-        format!("CREATE VIEW `default_catalog`.`default_database`.`{}`{columns}{comment}\nAS {}\n", self.name, self.query)
+        let comment = self
+            .comment
+            .as_ref()
+            .map(|comment| format!("\nCOMMENT '{}'", comment.replace('\'', "''")))
+            .unwrap_or_default();
+        format!(
+            "CREATE VIEW `default_catalog`.`default_database`.`{}`{columns}{comment}\nAS {}\n",
+            self.name, self.query
+        )
     }
 }
 
@@ -77,7 +84,11 @@ impl Catalog {
     pub(crate) fn add(&mut self, name: &ObjectName, object: Object, if_not_exists: bool) -> Result<()> {
         let ident = local_name(name)?;
         if self.0.contains_key(&ident.value) {
-            return if if_not_exists { Ok(()) } else { Err(error_at(ident.span, format!("{} already exists", ident.value))) };
+            return if if_not_exists {
+                Ok(())
+            } else {
+                Err(error_at(ident.span, format!("{} already exists", ident.value)))
+            };
         }
         self.0.insert(ident.value.clone(), object);
         Ok(())
@@ -105,7 +116,11 @@ impl Catalog {
 
     /// The names, sorted. Views count as tables too, as in `SHOW TABLES`.
     pub(crate) fn names(&self, kind: ObjectKind) -> Vec<&str> {
-        self.0.iter().filter(|(_, object)| kind == ObjectKind::Table || matches!(object, Object::View(_))).map(|(name, _)| name.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(_, object)| kind == ObjectKind::Table || matches!(object, Object::View(_)))
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 }
 
@@ -115,7 +130,10 @@ pub(crate) fn local_name(name: &ObjectName) -> Result<&Ident> {
     let Some(last) = parts.pop() else { return Err(error_at(Span::empty(), "a name is missing")) };
     let path = &DEFAULT_PATH[DEFAULT_PATH.len().saturating_sub(parts.len())..];
     if parts.len() > path.len() || parts.iter().zip(path).any(|(part, expected)| part.value != **expected) {
-        return Err(error_at(last.span, format!("'{name}': other catalogs and databases than {} are not supported yet", DEFAULT_PATH.join("."))));
+        return Err(error_at(
+            last.span,
+            format!("'{name}': other catalogs and databases than {} are not supported yet", DEFAULT_PATH.join(".")),
+        ));
     }
     Ok(last)
 }

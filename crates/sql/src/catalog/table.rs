@@ -33,6 +33,7 @@ pub(crate) struct TableColumn {
 
 /// Where a column's value comes from.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few columns, and they are looked at once")]
 pub(crate) enum TableColumnKind {
     /// The record.
     Physical,

@@ -80,7 +80,10 @@ impl Evaluator {
         let value = self.eval(rows, context)?;
         if value.is_scalar() {
             let holds = is_true(&value)?;
-            return Ok(BooleanArray::new(if holds { BooleanBuffer::new_set(context.rows) } else { BooleanBuffer::new_unset(context.rows) }, None));
+            return Ok(BooleanArray::new(
+                if holds { BooleanBuffer::new_set(context.rows) } else { BooleanBuffer::new_unset(context.rows) },
+                None,
+            ));
         }
         Ok(without_nulls(booleans(value.array())?))
     }
@@ -93,7 +96,12 @@ impl Step {
             ExprKind::Literal(value) => (Node::Literal(value.clone()), false),
             ExprKind::Call(call) => {
                 if call.args.len() != call.bound.arguments.len() {
-                    return Err(Error::internal(format!("{} was bound to {} arguments, not {}", call.name, call.bound.arguments.len(), call.args.len())));
+                    return Err(Error::internal(format!(
+                        "{} was bound to {} arguments, not {}",
+                        call.name,
+                        call.bound.arguments.len(),
+                        call.args.len()
+                    )));
                 }
                 let args = call.args.iter().map(Self::new).collect::<Result<Vec<_>>>()?;
                 let can_fail = call.bound.can_fail || args.iter().any(|arg| arg.can_fail);
@@ -111,7 +119,10 @@ impl Step {
                 (Node::Logic { and: matches!(expr.kind, ExprKind::And(..)), left, right }, can_fail)
             }
             ExprKind::Case { branches, otherwise } => {
-                let branches = branches.iter().map(|(when, then)| Ok((Self::new(when)?, Self::new(then)?))).collect::<Result<Vec<_>>>()?;
+                let branches = branches
+                    .iter()
+                    .map(|(when, then)| Ok((Self::new(when)?, Self::new(then)?)))
+                    .collect::<Result<Vec<_>>>()?;
                 let otherwise = Box::new(Self::new(otherwise)?);
                 let can_fail = otherwise.can_fail || branches.iter().any(|(when, then)| when.can_fail || then.can_fail);
                 (Node::Case { branches, otherwise }, can_fail)
@@ -136,7 +147,9 @@ impl Step {
             }
             Node::Logic { and, left, right } => logic(*and, left, right, input),
             Node::Case { branches, otherwise } => {
-                let lazy = otherwise.can_fail || branches.iter().any(|(_, value)| value.can_fail) || branches.iter().skip(1).any(|(condition, _)| condition.can_fail);
+                let lazy = otherwise.can_fail
+                    || branches.iter().any(|(_, value)| value.can_fail)
+                    || branches.iter().skip(1).any(|(condition, _)| condition.can_fail);
                 if lazy { lazy_case(branches, otherwise, input) } else { eager_case(branches, otherwise, input) }
             }
         }

@@ -39,7 +39,8 @@ fn is_constant(expr: &Expr) -> bool {
 fn computed(expr: &Expr, context: &EvalContext) -> Result<Scalar<arrow::array::ArrayRef>> {
     let context = EvalContext { rows: 1, ..context.clone() };
     let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let no_columns = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).map_err(super::arrow_error)?;
+    let no_columns = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)
+        .map_err(super::arrow_error)?;
     let mut value = Evaluator::new(expr)?.eval(&no_columns, &context)?;
     if expr.data_type.logical.is_character() {
         // A constant keeps to the length of its type, as in Flink: UPPER('straße') is CHAR(6).
@@ -76,7 +77,9 @@ fn simplified(expr: Expr) -> Expr {
         }
         ExprKind::Call(call) => {
             let same_column = match call.args.as_slice() {
-                [Expr { kind: ExprKind::Column(a), data_type, .. }, Expr { kind: ExprKind::Column(b), .. }] => a == b && !data_type.nullable,
+                [Expr { kind: ExprKind::Column(a), data_type, .. }, Expr { kind: ExprKind::Column(b), .. }] => {
+                    a == b && !data_type.nullable
+                }
                 _ => false,
             };
             let kind = match call.name {

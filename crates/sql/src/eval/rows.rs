@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayAccessor, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBufferBuilder, PrimitiveArray, StringBuilder,
+    Array, ArrayAccessor, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBufferBuilder, PrimitiveArray,
+    StringBuilder,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::DataType as ArrowType;
@@ -137,7 +138,11 @@ impl Rows {
     }
 
     /// Numbers, dates or times that every row has; `compute` also sees NULL rows, and its value is dropped.
-    pub(crate) fn numbers<T: ArrowPrimitiveType>(&self, data_type: &ArrowType, compute: impl FnMut(usize) -> T::Native) -> Value {
+    pub(crate) fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        data_type: &ArrowType,
+        compute: impl FnMut(usize) -> T::Native,
+    ) -> Value {
         let values: Vec<T::Native> = (0..self.count).map(compute).collect();
         let array = PrimitiveArray::<T>::new(ScalarBuffer::from(values), self.nulls.clone());
         self.value(array.with_data_type(data_type.clone()))

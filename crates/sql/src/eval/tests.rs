@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions, Scalar, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions, Scalar, StringArray,
+};
 use arrow::datatypes::{Int32Type, Schema};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -41,10 +43,17 @@ fn column(index: usize, logical: L) -> Expr {
 
 fn call(name: &str, args: Vec<Expr>) -> Expr {
     let function = lookup(name).unwrap();
-    let arguments: Vec<Argument> = args.iter().map(|arg| Argument { data_type: arg.data_type.clone(), literal: arg.literal().cloned() }).collect();
+    let arguments: Vec<Argument> =
+        args.iter().map(|arg| Argument { data_type: arg.data_type.clone(), literal: arg.literal().cloned() }).collect();
     let bound = function.bind(&arguments).unwrap();
     let data_type = bound.returns.clone();
-    let args = args.into_iter().zip(&bound.arguments).map(|(arg, to)| if arg.data_type.logical == to.logical { arg } else { to_type(arg, to.logical.clone(), CastMode::Implicit) }).collect();
+    let args = args
+        .into_iter()
+        .zip(&bound.arguments)
+        .map(|(arg, to)| {
+            if arg.data_type.logical == to.logical { arg } else { to_type(arg, to.logical.clone(), CastMode::Implicit) }
+        })
+        .collect();
     Expr { kind: ExprKind::Call(Call { name: function.names[0], bound, args }), data_type, position: None }
 }
 
@@ -53,11 +62,19 @@ fn to_type(expr: Expr, logical: L, mode: CastMode) -> Expr {
 }
 
 fn and(left: Expr, right: Expr) -> Expr {
-    Expr { kind: ExprKind::And(Box::new(left), Box::new(right)), data_type: DataType::nullable(L::Boolean), position: None }
+    Expr {
+        kind: ExprKind::And(Box::new(left), Box::new(right)),
+        data_type: DataType::nullable(L::Boolean),
+        position: None,
+    }
 }
 
 fn or(left: Expr, right: Expr) -> Expr {
-    Expr { kind: ExprKind::Or(Box::new(left), Box::new(right)), data_type: DataType::nullable(L::Boolean), position: None }
+    Expr {
+        kind: ExprKind::Or(Box::new(left), Box::new(right)),
+        data_type: DataType::nullable(L::Boolean),
+        position: None,
+    }
 }
 
 fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
@@ -67,13 +84,19 @@ fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
 
 /// A batch of two columns of INT and one of BOOLEAN.
 fn batch(rows: &[(Option<i32>, Option<i32>, Option<bool>)]) -> RecordBatch {
-    let fields = [("a", L::Int), ("b", L::Int), ("c", L::Boolean)].map(|(name, logical)| field(name, &DataType::nullable(logical)));
+    let fields = [("a", L::Int), ("b", L::Int), ("c", L::Boolean)]
+        .map(|(name, logical)| field(name, &DataType::nullable(logical)));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>()),
         Arc::new(rows.iter().map(|row| row.1).collect::<Int32Array>()),
         Arc::new(rows.iter().map(|row| row.2).collect::<BooleanArray>()),
     ];
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields.to_vec())), columns, &RecordBatchOptions::new().with_row_count(Some(rows.len()))).unwrap()
+    RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields.to_vec())),
+        columns,
+        &RecordBatchOptions::new().with_row_count(Some(rows.len())),
+    )
+    .unwrap()
 }
 
 fn a() -> Expr {
@@ -122,7 +145,11 @@ fn constants_are_repeated_and_masks_have_no_nulls() {
 #[test]
 fn an_empty_batch_gives_an_empty_column() {
     let rows = batch(&[]);
-    for expr in [call("/", vec![int(1), int(0)]), and(c(), call("=", vec![call("/", vec![int(1), a()]), int(1)])), case(vec![(c(), call("/", vec![a(), b()]))], int(1))] {
+    for expr in [
+        call("/", vec![int(1), int(0)]),
+        and(c(), call("=", vec![call("/", vec![int(1), a()]), int(1)])),
+        case(vec![(c(), call("/", vec![a(), b()]))], int(1)),
+    ] {
         let result = Evaluator::new(&expr).unwrap().eval_column(&rows, &context(0));
         // A constant that fails does so even where there are no rows.
         assert!(result.is_err() || result.unwrap().is_empty());
@@ -141,7 +168,9 @@ fn errors_keep_the_place_of_the_call() {
 #[test]
 fn folding_computes_what_is_constant() {
     let folded = |expr: Expr| fold(expr, &context(1));
-    let value = |expr: &Expr| -> Option<i32> { Some(expr.literal()?.clone().into_inner().as_primitive::<Int32Type>().value(0)) };
+    let value = |expr: &Expr| -> Option<i32> {
+        Some(expr.literal()?.clone().into_inner().as_primitive::<Int32Type>().value(0))
+    };
     assert_eq!(value(&folded(call("+", vec![int(1), call("*", vec![int(2), int(3)])]))), Some(7));
     assert_eq!(value(&folded(to_type(text("12"), L::Int, CastMode::Strict))), Some(12));
     assert_eq!(value(&folded(case(vec![(boolean(None), int(1)), (boolean(true), int(2))], int(3)))), Some(2));
@@ -178,7 +207,9 @@ fn naive(expr: &Expr, row: &RecordBatch) -> Result<Value, ()> {
             let args = call.args.iter().map(|arg| naive(arg, row)).collect::<Result<Vec<_>, _>>()?;
             (call.bound.kernel)(&args, &context(1)).map_err(|_| ())
         }
-        ExprKind::Cast(input, mode) => cast::cast(&naive(input, row)?, &input.data_type, &expr.data_type, *mode, &context(1)).map_err(|_| ()),
+        ExprKind::Cast(input, mode) => {
+            cast::cast(&naive(input, row)?, &input.data_type, &expr.data_type, *mode, &context(1)).map_err(|_| ())
+        }
         ExprKind::And(left, right) | ExprKind::Or(left, right) => {
             let decides = matches!(expr.kind, ExprKind::Or(..));
             let left = truth(&naive(left, row)?);
@@ -207,8 +238,10 @@ fn numbers(depth: u32) -> BoxedStrategy<Expr> {
     let operand = || numbers(depth - 1);
     prop_oneof![
         leaf,
-        (prop_oneof![Just("+"), Just("*"), Just("/"), Just("MOD")], operand(), operand()).prop_map(|(name, left, right)| call(name, vec![left, right])),
-        (conditions(depth - 1), operand(), conditions(depth - 1), operand(), operand()).prop_map(|(first, x, second, y, z)| case(vec![(first, x), (second, y)], z)),
+        (prop_oneof![Just("+"), Just("*"), Just("/"), Just("MOD")], operand(), operand())
+            .prop_map(|(name, left, right)| call(name, vec![left, right])),
+        (conditions(depth - 1), operand(), conditions(depth - 1), operand(), operand())
+            .prop_map(|(first, x, second, y, z)| case(vec![(first, x), (second, y)], z)),
         operand().prop_map(|x| to_type(to_type(x, L::STRING, CastMode::Strict), L::Int, CastMode::Try)),
     ]
     .boxed()
@@ -222,7 +255,8 @@ fn conditions(depth: u32) -> BoxedStrategy<Expr> {
     let operand = || conditions(depth - 1);
     prop_oneof![
         leaf,
-        (prop_oneof![Just("="), Just("<"), Just("IS DISTINCT FROM")], numbers(depth - 1), numbers(depth - 1)).prop_map(|(name, left, right)| call(name, vec![left, right])),
+        (prop_oneof![Just("="), Just("<"), Just("IS DISTINCT FROM")], numbers(depth - 1), numbers(depth - 1))
+            .prop_map(|(name, left, right)| call(name, vec![left, right])),
         (operand(), operand()).prop_map(|(left, right)| and(left, right)),
         (operand(), operand()).prop_map(|(left, right)| or(left, right)),
         operand().prop_map(|x| call("NOT", vec![x])),

@@ -9,7 +9,9 @@ use riverrun_data::DataType;
 
 use crate::functions::Bound;
 
-pub(crate) use bind::{Binder, BoundAggregate, BoundGroupWindow, Grouping, WINDOW_COLUMNS, call_bound, cast, interval_millis, null_literal};
+pub(crate) use bind::{
+    Binder, BoundAggregate, BoundGroupWindow, Grouping, WINDOW_COLUMNS, call_bound, cast, interval_millis, null_literal,
+};
 pub(crate) use same::same;
 
 /// An expression over the columns of one input row.
@@ -102,7 +104,9 @@ impl Expr {
         let change_box = |child: Box<Expr>, change: &mut dyn FnMut(Expr) -> Expr| Box::new(change(*child));
         self.kind = match self.kind {
             leaf @ (ExprKind::Column(_) | ExprKind::Literal(_)) => leaf,
-            ExprKind::Call(call) => ExprKind::Call(Call { args: call.args.into_iter().map(&mut *change).collect(), ..call }),
+            ExprKind::Call(call) => {
+                ExprKind::Call(Call { args: call.args.into_iter().map(&mut *change).collect(), ..call })
+            }
             ExprKind::Cast(input, mode) => ExprKind::Cast(change_box(input, change), mode),
             ExprKind::And(left, right) => ExprKind::And(change_box(left, change), change_box(right, change)),
             ExprKind::Or(left, right) => ExprKind::Or(change_box(left, change), change_box(right, change)),

@@ -2,7 +2,9 @@
 
 use arrow::array::{Array, AsArray, PrimitiveArray};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{ArrowNativeTypeOp, ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowNativeTypeOp, ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use arrow::error::ArrowError;
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
@@ -43,7 +45,12 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         description: "The remainder of a division, with the sign of the first number.",
         choose: |args| binary(Operator::Modulo, args),
     },
-    ScalarFunction { names: &["NEG"], usage: "-number", description: "The number with its sign turned.", choose: negative },
+    ScalarFunction {
+        names: &["NEG"],
+        usage: "-number",
+        description: "The number with its sign turned.",
+        choose: negative,
+    },
 ];
 
 fn binary(op: Operator, args: &[Argument]) -> Choice {
@@ -62,7 +69,9 @@ fn binary(op: Operator, args: &[Argument]) -> Choice {
     let result = arithmetic_type(op, a, b).ok_or(Refusal::Types)?;
     let returns = DataType { logical: result.clone(), nullable: any_nullable(args) };
     if let L::Decimal(precision, scale) = result {
-        let exact = |logical: &L| logical.as_decimal().map(|(precision, scale)| L::Decimal(precision, scale)).ok_or(Refusal::Types);
+        let exact = |logical: &L| {
+            logical.as_decimal().map(|(precision, scale)| L::Decimal(precision, scale)).ok_or(Refusal::Types)
+        };
         let (a, b) = (exact(a)?, exact(b)?);
         return Ok(decimal::arithmetic(op, (left.as_type(a), right.as_type(b)), returns, (precision, scale)));
     }
@@ -74,16 +83,23 @@ fn binary(op: Operator, args: &[Argument]) -> Choice {
     let arguments = vec![left.as_type(wide.clone()), right.as_type(wide.clone())];
     let integer = wide.is_integer();
     let bound = match op {
-        Operator::Add => Bound::new(arguments, returns, |args, context| with_arrow(numeric::add_wrapping, args, context)),
-        Operator::Subtract => Bound::new(arguments, returns, |args, context| with_arrow(numeric::sub_wrapping, args, context)),
-        Operator::Multiply => Bound::new(arguments, returns, |args, context| with_arrow(numeric::mul_wrapping, args, context)),
+        Operator::Add => {
+            Bound::new(arguments, returns, |args, context| with_arrow(numeric::add_wrapping, args, context))
+        }
+        Operator::Subtract => {
+            Bound::new(arguments, returns, |args, context| with_arrow(numeric::sub_wrapping, args, context))
+        }
+        Operator::Multiply => {
+            Bound::new(arguments, returns, |args, context| with_arrow(numeric::mul_wrapping, args, context))
+        }
         Operator::Divide => Bound::new(arguments, returns, move |args, context| divide(&wide, args, context)),
         Operator::Modulo => Bound::new(arguments, returns, move |args, context| modulo(&wide, &result, args, context)),
     };
     Ok(if integer && matches!(op, Operator::Divide | Operator::Modulo) { bound.failing() } else { bound })
 }
 
-type ArrowArithmetic = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> std::result::Result<arrow::array::ArrayRef, ArrowError>;
+type ArrowArithmetic =
+    fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> std::result::Result<arrow::array::ArrayRef, ArrowError>;
 
 fn sides(args: &[Value]) -> Result<(&Value, &Value)> {
     match args {
@@ -121,7 +137,11 @@ fn modulo(wide: &L, result: &L, args: &[Value], context: &EvalContext) -> Result
 }
 
 /// A division of integers: it fails where a divisor is zero and the row is not NULL.
-fn integers<T: ArrowPrimitiveType>(args: &[Value], context: &EvalContext, compute: impl Fn(T::Native, T::Native) -> T::Native) -> Result<Value>
+fn integers<T: ArrowPrimitiveType>(
+    args: &[Value],
+    context: &EvalContext,
+    compute: impl Fn(T::Native, T::Native) -> T::Native,
+) -> Result<Value>
 where
     T::Native: ArrowNativeTypeOp,
 {
@@ -132,7 +152,11 @@ where
         let divisor = divisors.value(0);
         let dividends = left.array().as_primitive::<T>();
         if divisor.is_zero() {
-            return if dividends.null_count() == dividends.len() { Ok(rows.value(PrimitiveArray::<T>::new_null(rows.count()))) } else { Err(by_zero()) };
+            return if dividends.null_count() == dividends.len() {
+                Ok(rows.value(PrimitiveArray::<T>::new_null(rows.count())))
+            } else {
+                Err(by_zero())
+            };
         }
         return Ok(rows.value(dividends.unary::<_, T>(|dividend| compute(dividend, divisor))));
     }
@@ -152,7 +176,11 @@ pub(super) fn by_zero() -> Error {
     bad_value("Division by zero")
 }
 
-fn floats<T: ArrowPrimitiveType>(args: &[Value], context: &EvalContext, compute: impl Fn(T::Native, T::Native) -> T::Native) -> Result<Value> {
+fn floats<T: ArrowPrimitiveType>(
+    args: &[Value],
+    context: &EvalContext,
+    compute: impl Fn(T::Native, T::Native) -> T::Native,
+) -> Result<Value> {
     let (left, right) = sides(args)?;
     let (a, b) = (left.cells::<PrimitiveArray<T>>()?, right.cells::<PrimitiveArray<T>>()?);
     Ok(Rows::strict(args, context).numbers::<T>(&T::DATA_TYPE, |row| compute(a.at(row), b.at(row))))
@@ -164,10 +192,13 @@ fn negative(args: &[Argument]) -> Choice {
     Ok(Bound::new(vec![data_type.clone()], data_type, |args, context| {
         let value = super::logic::one(args)?;
         let array = value.array();
-        let negated: arrow::array::ArrayRef = match array.as_primitive_opt::<arrow::datatypes::DurationMillisecondType>() {
-            Some(durations) => std::sync::Arc::new(durations.unary::<_, arrow::datatypes::DurationMillisecondType>(i64::wrapping_neg)),
-            None => numeric::neg_wrapping(array).map_err(arrow_error)?,
-        };
+        let negated: arrow::array::ArrayRef =
+            match array.as_primitive_opt::<arrow::datatypes::DurationMillisecondType>() {
+                Some(durations) => std::sync::Arc::new(
+                    durations.unary::<_, arrow::datatypes::DurationMillisecondType>(i64::wrapping_neg),
+                ),
+                None => numeric::neg_wrapping(array).map_err(arrow_error)?,
+            };
         Ok(Rows::all(args, context).value(negated))
     }))
 }

@@ -13,10 +13,17 @@ use crate::eval::{EvalContext, Rows, Value};
 use crate::types::ArithmeticOperator as Operator;
 
 /// The operator between decimals of two types.
-pub(super) fn arithmetic(op: Operator, (left, right): (DataType, DataType), returns: DataType, result: (u8, u8)) -> Bound {
+pub(super) fn arithmetic(
+    op: Operator,
+    (left, right): (DataType, DataType),
+    returns: DataType,
+    result: (u8, u8),
+) -> Bound {
     let scales = (scale_of(&left), scale_of(&right));
     let arrow_type = arrow(&returns);
-    let bound = Bound::new(vec![left, right], returns, move |args, context| compute(op, args, context, scales, result, &arrow_type));
+    let bound = Bound::new(vec![left, right], returns, move |args, context| {
+        compute(op, args, context, scales, result, &arrow_type)
+    });
     if matches!(op, Operator::Divide | Operator::Modulo) { bound.failing() } else { bound }
 }
 
@@ -40,9 +47,15 @@ fn compute(
     let rows = Rows::strict(args, context);
     let result = Result128 { precision, scale };
     match op {
-        Operator::Add => rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.sum(a.at(row), s1, b.at(row), s2))),
-        Operator::Subtract => rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.sum(a.at(row), s1, -b.at(row), s2))),
-        Operator::Multiply => rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.product(a.at(row), b.at(row), s1 + s2))),
+        Operator::Add => {
+            rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.sum(a.at(row), s1, b.at(row), s2)))
+        }
+        Operator::Subtract => {
+            rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.sum(a.at(row), s1, -b.at(row), s2)))
+        }
+        Operator::Multiply => {
+            rows.try_numbers::<Decimal128Type>(arrow_type, |row| Ok(result.product(a.at(row), b.at(row), s1 + s2)))
+        }
         Operator::Divide => rows.try_numbers::<Decimal128Type>(arrow_type, |row| match b.at(row) {
             0 => Err(by_zero()),
             divisor => Ok(result.quotient(a.at(row), s1, divisor, s2)),

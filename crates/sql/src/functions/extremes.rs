@@ -18,7 +18,12 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         description: "The largest of the values; NULL if any is NULL.",
         choose: |args| extreme(args, true),
     },
-    ScalarFunction { names: &["LEAST"], usage: "LEAST(value, ...)", description: "The smallest of the values; NULL if any is NULL.", choose: |args| extreme(args, false) },
+    ScalarFunction {
+        names: &["LEAST"],
+        usage: "LEAST(value, ...)",
+        description: "The smallest of the values; NULL if any is NULL.",
+        choose: |args| extreme(args, false),
+    },
 ];
 
 fn extreme(args: &[Argument], greatest: bool) -> Choice {

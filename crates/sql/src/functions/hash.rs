@@ -14,13 +14,48 @@ use super::{Argument, Bound, ScalarFunction};
 use crate::eval::{EvalContext, Rows, Text, Value};
 
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["MD5"], usage: "MD5(string)", description: "The MD5 hash in 32 hexadecimal digits.", choose: |args| digest::<Md5>(args, 32) },
-    ScalarFunction { names: &["SHA1"], usage: "SHA1(string)", description: "The SHA-1 hash in 40 hexadecimal digits.", choose: |args| digest::<Sha1>(args, 40) },
-    ScalarFunction { names: &["SHA224"], usage: "SHA224(string)", description: "The SHA-224 hash in 56 hexadecimal digits.", choose: |args| digest::<Sha224>(args, 56) },
-    ScalarFunction { names: &["SHA256"], usage: "SHA256(string)", description: "The SHA-256 hash in 64 hexadecimal digits.", choose: |args| digest::<Sha256>(args, 64) },
-    ScalarFunction { names: &["SHA384"], usage: "SHA384(string)", description: "The SHA-384 hash in 96 hexadecimal digits.", choose: |args| digest::<Sha384>(args, 96) },
-    ScalarFunction { names: &["SHA512"], usage: "SHA512(string)", description: "The SHA-512 hash in 128 hexadecimal digits.", choose: |args| digest::<Sha512>(args, 128) },
-    ScalarFunction { names: &["SHA2"], usage: "SHA2(string, 224 | 256 | 384 | 512)", description: "The SHA-2 hash of a length in bits, in hexadecimal digits.", choose: sha2 },
+    ScalarFunction {
+        names: &["MD5"],
+        usage: "MD5(string)",
+        description: "The MD5 hash in 32 hexadecimal digits.",
+        choose: |args| digest::<Md5>(args, 32),
+    },
+    ScalarFunction {
+        names: &["SHA1"],
+        usage: "SHA1(string)",
+        description: "The SHA-1 hash in 40 hexadecimal digits.",
+        choose: |args| digest::<Sha1>(args, 40),
+    },
+    ScalarFunction {
+        names: &["SHA224"],
+        usage: "SHA224(string)",
+        description: "The SHA-224 hash in 56 hexadecimal digits.",
+        choose: |args| digest::<Sha224>(args, 56),
+    },
+    ScalarFunction {
+        names: &["SHA256"],
+        usage: "SHA256(string)",
+        description: "The SHA-256 hash in 64 hexadecimal digits.",
+        choose: |args| digest::<Sha256>(args, 64),
+    },
+    ScalarFunction {
+        names: &["SHA384"],
+        usage: "SHA384(string)",
+        description: "The SHA-384 hash in 96 hexadecimal digits.",
+        choose: |args| digest::<Sha384>(args, 96),
+    },
+    ScalarFunction {
+        names: &["SHA512"],
+        usage: "SHA512(string)",
+        description: "The SHA-512 hash in 128 hexadecimal digits.",
+        choose: |args| digest::<Sha512>(args, 128),
+    },
+    ScalarFunction {
+        names: &["SHA2"],
+        usage: "SHA2(string, 224 | 256 | 384 | 512)",
+        description: "The SHA-2 hash of a length in bits, in hexadecimal digits.",
+        choose: sha2,
+    },
 ];
 
 fn digest<D: Digest + 'static>(args: &[Argument], length: u32) -> Choice {
@@ -66,7 +101,11 @@ fn sha2(args: &[Argument]) -> Choice {
 }
 
 fn check(bits: i64) -> Result<()> {
-    if matches!(bits, 224 | 256 | 384 | 512) { Ok(()) } else { Err(bad_value(format!("SHA2 has no hash of {bits} bits"))) }
+    if matches!(bits, 224 | 256 | 384 | 512) {
+        Ok(())
+    } else {
+        Err(bad_value(format!("SHA2 has no hash of {bits} bits")))
+    }
 }
 
 fn sha2_of(bits: i64, bytes: &[u8], out: &mut impl Text) -> Result<bool> {

@@ -1,6 +1,5 @@
 //! `NOT` and the tests for NULL and truth.
 
-
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::compute;
 use riverrun_base::{Error, Result};
@@ -11,24 +10,54 @@ use super::{Argument, Bound, ScalarFunction};
 use crate::eval::{EvalContext, Rows, Value, arrow_error};
 
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["NOT"], usage: "NOT boolean", description: "The opposite of a truth value; NULL of NULL.", choose: not },
-    ScalarFunction { names: &["IS NULL"], usage: "value IS NULL", description: "Whether a value is NULL.", choose: |args| null_test(true, args) },
-    ScalarFunction { names: &["IS NOT NULL"], usage: "value IS NOT NULL", description: "Whether a value is not NULL.", choose: |args| null_test(false, args) },
-    ScalarFunction { names: &["IS TRUE"], usage: "boolean IS TRUE", description: "Whether a truth value is true.", choose: |args| truth_test(true, true, args) },
+    ScalarFunction {
+        names: &["NOT"],
+        usage: "NOT boolean",
+        description: "The opposite of a truth value; NULL of NULL.",
+        choose: not,
+    },
+    ScalarFunction {
+        names: &["IS NULL"],
+        usage: "value IS NULL",
+        description: "Whether a value is NULL.",
+        choose: |args| null_test(true, args),
+    },
+    ScalarFunction {
+        names: &["IS NOT NULL"],
+        usage: "value IS NOT NULL",
+        description: "Whether a value is not NULL.",
+        choose: |args| null_test(false, args),
+    },
+    ScalarFunction {
+        names: &["IS TRUE"],
+        usage: "boolean IS TRUE",
+        description: "Whether a truth value is true.",
+        choose: |args| truth_test(true, true, args),
+    },
     ScalarFunction {
         names: &["IS NOT TRUE"],
         usage: "boolean IS NOT TRUE",
         description: "Whether a truth value is false or NULL.",
         choose: |args| truth_test(true, false, args),
     },
-    ScalarFunction { names: &["IS FALSE"], usage: "boolean IS FALSE", description: "Whether a truth value is false.", choose: |args| truth_test(false, true, args) },
+    ScalarFunction {
+        names: &["IS FALSE"],
+        usage: "boolean IS FALSE",
+        description: "Whether a truth value is false.",
+        choose: |args| truth_test(false, true, args),
+    },
     ScalarFunction {
         names: &["IS NOT FALSE"],
         usage: "boolean IS NOT FALSE",
         description: "Whether a truth value is true or NULL.",
         choose: |args| truth_test(false, false, args),
     },
-    ScalarFunction { names: &["IS UNKNOWN"], usage: "boolean IS UNKNOWN", description: "Whether a truth value is NULL.", choose: |args| unknown_test(true, args) },
+    ScalarFunction {
+        names: &["IS UNKNOWN"],
+        usage: "boolean IS UNKNOWN",
+        description: "Whether a truth value is NULL.",
+        choose: |args| unknown_test(true, args),
+    },
     ScalarFunction {
         names: &["IS NOT UNKNOWN"],
         usage: "boolean IS NOT UNKNOWN",
@@ -98,7 +127,8 @@ mod tests {
     fn truth_tests_are_never_null() {
         let truths: Arc<dyn Array> = Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]));
         let results = |name: &str| -> Vec<Option<bool>> {
-            let (data_type, value) = call(name, &[(nullable(L::Boolean), Value::Array(Arc::clone(&truths)))], 3).unwrap();
+            let (data_type, value) =
+                call(name, &[(nullable(L::Boolean), Value::Array(Arc::clone(&truths)))], 3).unwrap();
             assert!(!data_type.nullable, "{name}");
             value.into_column(3).unwrap().as_boolean().iter().collect()
         };

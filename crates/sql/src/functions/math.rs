@@ -4,9 +4,7 @@ use std::f64::consts;
 use std::fmt::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
-use arrow::datatypes::{
-    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
 
@@ -18,20 +16,45 @@ use crate::eval::{EvalContext, Rows, Value};
 
 macro_rules! of_double {
     ($name:literal, $description:literal, $compute:expr) => {
-        ScalarFunction { names: &[$name], usage: concat!($name, "(number)"), description: $description, choose: |args| double(args, $compute) }
+        ScalarFunction {
+            names: &[$name],
+            usage: concat!($name, "(number)"),
+            description: $description,
+            choose: |args| double(args, $compute),
+        }
     };
 }
 
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ABS"], usage: "ABS(number)", description: "The number without its sign.", choose: |args| same_type(args, absolute) },
-    ScalarFunction { names: &["SIGN"], usage: "SIGN(number)", description: "-1, 0 or 1, in the type of the number.", choose: |args| same_type(args, sign) },
-    ScalarFunction { names: &["POWER", "POW"], usage: "POWER(number, exponent)", description: "The number raised to a power.", choose: |args| two_doubles(args, f64::powf) },
+    ScalarFunction {
+        names: &["ABS"],
+        usage: "ABS(number)",
+        description: "The number without its sign.",
+        choose: |args| same_type(args, absolute),
+    },
+    ScalarFunction {
+        names: &["SIGN"],
+        usage: "SIGN(number)",
+        description: "-1, 0 or 1, in the type of the number.",
+        choose: |args| same_type(args, sign),
+    },
+    ScalarFunction {
+        names: &["POWER", "POW"],
+        usage: "POWER(number, exponent)",
+        description: "The number raised to a power.",
+        choose: |args| two_doubles(args, f64::powf),
+    },
     of_double!("SQRT", "The square root; NaN of a negative number.", f64::sqrt),
     of_double!("EXP", "The number e raised to a power.", f64::exp),
     of_double!("LN", "The natural logarithm.", f64::ln),
     of_double!("LOG10", "The logarithm to base 10.", f64::log10),
     of_double!("LOG2", "The logarithm to base 2.", f64::log2),
-    ScalarFunction { names: &["LOG"], usage: "LOG([base,] number)", description: "The logarithm to a base, or the natural one.", choose: log },
+    ScalarFunction {
+        names: &["LOG"],
+        usage: "LOG([base,] number)",
+        description: "The logarithm to a base, or the natural one.",
+        choose: log,
+    },
     of_double!("SIN", "The sine.", f64::sin),
     of_double!("COS", "The cosine.", f64::cos),
     of_double!("TAN", "The tangent.", f64::tan),
@@ -39,14 +62,29 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     of_double!("ASIN", "The arc sine.", f64::asin),
     of_double!("ACOS", "The arc cosine.", f64::acos),
     of_double!("ATAN", "The arc tangent.", f64::atan),
-    ScalarFunction { names: &["ATAN2"], usage: "ATAN2(y, x)", description: "The angle of a point.", choose: |args| two_doubles(args, f64::atan2) },
+    ScalarFunction {
+        names: &["ATAN2"],
+        usage: "ATAN2(y, x)",
+        description: "The angle of a point.",
+        choose: |args| two_doubles(args, f64::atan2),
+    },
     of_double!("SINH", "The hyperbolic sine.", f64::sinh),
     of_double!("COSH", "The hyperbolic cosine.", f64::cosh),
     of_double!("TANH", "The hyperbolic tangent.", f64::tanh),
     of_double!("DEGREES", "Radians in degrees.", f64::to_degrees),
     of_double!("RADIANS", "Degrees in radians.", f64::to_radians),
-    ScalarFunction { names: &["PI"], usage: "PI()", description: "The number pi.", choose: |args| constant(args, consts::PI) },
-    ScalarFunction { names: &["E"], usage: "E()", description: "The number e.", choose: |args| constant(args, consts::E) },
+    ScalarFunction {
+        names: &["PI"],
+        usage: "PI()",
+        description: "The number pi.",
+        choose: |args| constant(args, consts::PI),
+    },
+    ScalarFunction {
+        names: &["E"],
+        usage: "E()",
+        description: "The number e.",
+        choose: |args| constant(args, consts::E),
+    },
     ScalarFunction { names: &["BIN"], usage: "BIN(integer)", description: "An integer in binary digits.", choose: bin },
 ];
 
@@ -67,7 +105,8 @@ fn two_doubles(args: &[Argument], compute: fn(f64, f64) -> f64) -> Choice {
     Ok(Bound::new(vec![left.double()?, right.double()?], returns, move |args, context| {
         let [left, right] = args else { return Err(Error::internal("a function without its two arguments")) };
         let (a, b) = (left.cells::<Float64Array>()?, right.cells::<Float64Array>()?);
-        Ok(Rows::strict(args, context).numbers::<Float64Type>(&arrow::datatypes::DataType::Float64, |row| compute(a.at(row), b.at(row))))
+        Ok(Rows::strict(args, context)
+            .numbers::<Float64Type>(&arrow::datatypes::DataType::Float64, |row| compute(a.at(row), b.at(row))))
     }))
 }
 
@@ -81,7 +120,9 @@ fn log(args: &[Argument]) -> Choice {
 
 fn constant(args: &[Argument], value: f64) -> Choice {
     let [] = exactly(args)?;
-    Ok(Bound::new(Vec::new(), DataType::not_null(L::Double), move |_, _| Ok(Value::scalar(std::sync::Arc::new(Float64Array::from(vec![value]))))))
+    Ok(Bound::new(Vec::new(), DataType::not_null(L::Double), move |_, _| {
+        Ok(Value::scalar(std::sync::Arc::new(Float64Array::from(vec![value]))))
+    }))
 }
 
 /// A function whose result has the type of its argument.
@@ -111,7 +152,9 @@ macro_rules! per_number {
         } else if let Some(cells) = array.as_primitive_opt::<Float64Type>() {
             std::sync::Arc::new(cells.unary::<_, Float64Type>($float64))
         } else if let Some(cells) = array.as_primitive_opt::<Decimal128Type>() {
-            std::sync::Arc::new(cells.unary::<_, Decimal128Type>($decimal(cells)).with_data_type(cells.data_type().clone()))
+            std::sync::Arc::new(
+                cells.unary::<_, Decimal128Type>($decimal(cells)).with_data_type(cells.data_type().clone()),
+            )
         } else {
             return Err(Error::internal(format!("{} is no number", array.data_type())));
         };

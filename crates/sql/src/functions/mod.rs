@@ -85,8 +85,31 @@ pub(crate) type Kernel = Arc<dyn Fn(&[Value], &EvalContext) -> Result<Value> + S
 
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bound").field("arguments", &self.arguments).field("returns", &self.returns).finish_non_exhaustive()
+        f.debug_struct("Bound")
+            .field("arguments", &self.arguments)
+            .field("returns", &self.returns)
+            .finish_non_exhaustive()
     }
+}
+
+/// A function as the reference shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionDescription {
+    /// Its names, upper case; an operator's is its symbol.
+    pub names: &'static [&'static str],
+    /// How it is called.
+    pub usage: &'static str,
+    /// What it does, in a sentence.
+    pub description: &'static str,
+}
+
+/// Every scalar function and operator, family by family.
+pub fn functions() -> impl Iterator<Item = FunctionDescription> {
+    all().map(|function| FunctionDescription {
+        names: function.names,
+        usage: function.usage,
+        description: function.description,
+    })
 }
 
 /// The families.

@@ -2,7 +2,10 @@
 #![allow(clippy::cast_possible_truncation, reason = "a result that its type does not hold wraps, as in Java")]
 
 use arrow::array::{AsArray, Decimal128Array, Int64Array, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type,
+};
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
 
@@ -27,7 +30,12 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         description: "The number cut off after digits behind the point, or before it where negative.",
         choose: |args| to_digits(args, Mode::Cut),
     },
-    ScalarFunction { names: &["FLOOR"], usage: "FLOOR(number) or FLOOR(time TO unit)", description: "The largest whole number that is not above.", choose: |args| to_whole(args, Mode::Down) },
+    ScalarFunction {
+        names: &["FLOOR"],
+        usage: "FLOOR(number) or FLOOR(time TO unit)",
+        description: "The largest whole number that is not above.",
+        choose: |args| to_whole(args, Mode::Down),
+    },
     ScalarFunction {
         names: &["CEIL", "CEILING"],
         usage: "CEIL(number) or CEIL(time TO unit)",
@@ -69,9 +77,13 @@ fn to_whole(args: &[Argument], mode: Mode) -> Choice {
             let value = one(args)?;
             let rows = Rows::all(args, context);
             Ok(if let Some(cells) = value.array().as_primitive_opt::<Float64Type>() {
-                rows.value(cells.unary::<_, Float64Type>(|value| if mode == Mode::Up { value.ceil() } else { value.floor() }))
+                rows.value(
+                    cells.unary::<_, Float64Type>(|value| if mode == Mode::Up { value.ceil() } else { value.floor() }),
+                )
             } else if let Some(cells) = value.array().as_primitive_opt::<Float32Type>() {
-                rows.value(cells.unary::<_, Float32Type>(|value| if mode == Mode::Up { value.ceil() } else { value.floor() }))
+                rows.value(
+                    cells.unary::<_, Float32Type>(|value| if mode == Mode::Up { value.ceil() } else { value.floor() }),
+                )
             } else {
                 value.clone()
             })
@@ -82,7 +94,8 @@ fn to_whole(args: &[Argument], mode: Mode) -> Choice {
     Ok(Bound::new(vec![data_type], returns, move |args, context| {
         let cells = one(args)?.array().as_primitive::<Decimal128Type>();
         let unit = power(scale);
-        let rounded: PrimitiveArray<Decimal128Type> = cells.unary_opt(|value| Some(mode.units(value, unit)).filter(|value| fits(*value, precision)));
+        let rounded: PrimitiveArray<Decimal128Type> =
+            cells.unary_opt(|value| Some(mode.units(value, unit)).filter(|value| fits(*value, precision)));
         Ok(Rows::all(args, context).value(rounded.with_data_type(arrow_type.clone())))
     }))
 }
@@ -111,7 +124,14 @@ fn to_digits(args: &[Argument], mode: Mode) -> Choice {
     Ok(Bound::new(arguments, returns, move |args, context| round(mode, &from, &to, result_scale, args, context)))
 }
 
-fn round(mode: Mode, from: &L, to: &ArrowType, result: (u8, u8), args: &[Value], context: &EvalContext) -> Result<Value> {
+fn round(
+    mode: Mode,
+    from: &L,
+    to: &ArrowType,
+    result: (u8, u8),
+    args: &[Value],
+    context: &EvalContext,
+) -> Result<Value> {
     match from {
         L::TinyInt => integers::<Int8Type>(mode, args, context, |value| value as i8),
         L::SmallInt => integers::<Int16Type>(mode, args, context, |value| value as i16),
@@ -130,7 +150,12 @@ fn digits<'a>(args: &'a [Value]) -> Result<impl Fn(usize) -> i64 + 'a> {
     Ok(move |row| cells.as_ref().map_or(0, |cells| cells.at(row)))
 }
 
-fn integers<T: ArrowPrimitiveType>(mode: Mode, args: &[Value], context: &EvalContext, narrow: impl Fn(i128) -> T::Native) -> Result<Value>
+fn integers<T: ArrowPrimitiveType>(
+    mode: Mode,
+    args: &[Value],
+    context: &EvalContext,
+    narrow: impl Fn(i128) -> T::Native,
+) -> Result<Value>
 where
     T::Native: Into<i128>,
 {
@@ -145,7 +170,12 @@ where
     }))
 }
 
-fn floats<T: ArrowPrimitiveType>(mode: Mode, args: &[Value], context: &EvalContext, narrow: impl Fn(f64) -> T::Native) -> Result<Value>
+fn floats<T: ArrowPrimitiveType>(
+    mode: Mode,
+    args: &[Value],
+    context: &EvalContext,
+    narrow: impl Fn(f64) -> T::Native,
+) -> Result<Value>
 where
     T::Native: Into<f64>,
 {
@@ -162,7 +192,14 @@ where
     }))
 }
 
-fn decimals(mode: Mode, scale: u8, to: &ArrowType, (precision, result_scale): (u8, u8), args: &[Value], context: &EvalContext) -> Result<Value> {
+fn decimals(
+    mode: Mode,
+    scale: u8,
+    to: &ArrowType,
+    (precision, result_scale): (u8, u8),
+    args: &[Value],
+    context: &EvalContext,
+) -> Result<Value> {
     let values = args.first().ok_or_else(|| Error::internal("no number"))?.cells::<Decimal128Array>()?;
     let digits = digits(args)?;
     let scale = i64::from(scale);
@@ -170,7 +207,7 @@ fn decimals(mode: Mode, scale: u8, to: &ArrowType, (precision, result_scale): (u
         let value = values.at(row);
         let kept = digits(row).min(scale);
         // How many digits of the unscaled value are given up, of at most 38.
-        let dropped = scale - kept;
+        let dropped = scale.saturating_sub(kept);
         if dropped > 38 {
             return Ok(Some(0));
         }

@@ -76,7 +76,10 @@ pub(crate) fn null(logical: L) -> Arg {
 pub(crate) fn bind(name: &str, args: &[Arg]) -> Result<Bound> {
     let arguments: Vec<Argument> = args
         .iter()
-        .map(|(data_type, value)| Argument { data_type: data_type.clone(), literal: value.is_scalar().then(|| Scalar::new(value.to_array())) })
+        .map(|(data_type, value)| Argument {
+            data_type: data_type.clone(),
+            literal: value.is_scalar().then(|| Scalar::new(value.to_array())),
+        })
         .collect();
     lookup(name).unwrap_or_else(|| panic!("no function {name}")).bind(&arguments)
 }
@@ -85,7 +88,13 @@ fn run(bound: &Bound, args: &[Arg], context: &EvalContext) -> Result<Value> {
     let cast_args = args
         .iter()
         .zip(&bound.arguments)
-        .map(|((from, value), to)| if crate::types::needs_cast(from, to) { cast(value, from, to, CastMode::Implicit, context) } else { Ok(value.clone()) })
+        .map(|((from, value), to)| {
+            if crate::types::needs_cast(from, to) {
+                cast(value, from, to, CastMode::Implicit, context)
+            } else {
+                Ok(value.clone())
+            }
+        })
         .collect::<Result<Vec<_>>>()?;
     (bound.kernel)(&cast_args, context)
 }
@@ -99,7 +108,11 @@ pub(crate) fn call(name: &str, args: &[Arg], rows: usize) -> Result<(DataType, V
 pub(crate) fn call_in(name: &str, args: &[Arg], context: &EvalContext) -> Result<(DataType, Value)> {
     let bound = bind(name, args)?;
     let value = run(&bound, args, context)?;
-    assert_eq!(value.array().data_type(), &arrow_type(&bound.returns.logical), "{name} returns another type than it says");
+    assert_eq!(
+        value.array().data_type(),
+        &arrow_type(&bound.returns.logical),
+        "{name} returns another type than it says"
+    );
     Ok((bound.returns, value))
 }
 
@@ -123,16 +136,21 @@ pub(crate) fn type_of(name: &str, args: &[Arg]) -> String {
 pub(crate) fn error_of(name: &str, args: &[Arg]) -> String {
     match call(name, args, 1) {
         Err(error) => error.to_string(),
-        Ok((data_type, value)) => panic!("{name} gives {}", text::cell_text(value.array(), 0, &data_type, Tz::UTC).unwrap()),
+        Ok((data_type, value)) => {
+            panic!("{name} gives {}", text::cell_text(value.array(), 0, &data_type, Tz::UTC).unwrap())
+        }
     }
 }
 
 /// The types that columns are made of below, each with cells that reach its edges.
 fn columns() -> Vec<(DataType, ArrayRef)> {
     let of = |logical: L, texts: &[&str]| {
-        let texts: ArrayRef = Arc::new(arrow::array::StringArray::from(texts.iter().map(|text| if *text == "NULL" { None } else { Some(*text) }).collect::<Vec<_>>()));
+        let texts: ArrayRef = Arc::new(arrow::array::StringArray::from(
+            texts.iter().map(|text| if *text == "NULL" { None } else { Some(*text) }).collect::<Vec<_>>(),
+        ));
         let target = nullable(logical);
-        let value = cast(&Value::Array(texts), &nullable(L::STRING), &target, CastMode::Strict, &context(6, Tz::UTC)).unwrap();
+        let value =
+            cast(&Value::Array(texts), &nullable(L::STRING), &target, CastMode::Strict, &context(6, Tz::UTC)).unwrap();
         (target, value.to_array())
     };
     let array = |element: L, cells: &[&str]| {
@@ -169,11 +187,61 @@ fn columns() -> Vec<(DataType, ArrayRef)> {
         of(L::BYTES, &["ab", "", "NULL", "é", "abc", "x"]),
         of(L::Date, &["2026-01-02", "1969-12-31", "NULL", "2024-02-29", "0001-01-01", "9999-12-31"]),
         of(L::Time(0), &["10:20:30", "00:00:00", "NULL", "23:59:59", "12:00:00", "01:02:03"]),
-        of(L::Timestamp(3), &["2026-01-02 03:04:05.678", "1969-12-31 23:59:59.999", "NULL", "2024-02-29 00:00:00", "0001-01-01 00:00:00", "2026-03-29 02:30:00"]),
-        of(L::Timestamp(6), &["2026-01-02 03:04:05.678901", "1969-12-31 23:59:59.999999", "NULL", "2024-02-29 00:00:00", "1970-01-01 00:00:00", "2026-10-25 02:30:00"]),
-        of(L::TimestampLtz(3), &["2026-01-02 03:04:05.678", "1969-12-31 23:59:59.999", "NULL", "2026-03-29 00:59:59", "1970-01-01 00:00:00", "2026-10-25 00:30:00"]),
-        (nullable(L::IntervalDayTime), Arc::new(arrow::array::DurationMillisecondArray::from(vec![Some(1), Some(-86_400_000), None, Some(90_061_001), Some(0), Some(-1)]))),
-        (nullable(L::IntervalYearMonth), Arc::new(arrow::array::IntervalYearMonthArray::from(vec![Some(1), Some(-13), None, Some(24), Some(0), Some(-1)]))),
+        of(
+            L::Timestamp(3),
+            &[
+                "2026-01-02 03:04:05.678",
+                "1969-12-31 23:59:59.999",
+                "NULL",
+                "2024-02-29 00:00:00",
+                "0001-01-01 00:00:00",
+                "2026-03-29 02:30:00",
+            ],
+        ),
+        of(
+            L::Timestamp(6),
+            &[
+                "2026-01-02 03:04:05.678901",
+                "1969-12-31 23:59:59.999999",
+                "NULL",
+                "2024-02-29 00:00:00",
+                "1970-01-01 00:00:00",
+                "2026-10-25 02:30:00",
+            ],
+        ),
+        of(
+            L::TimestampLtz(3),
+            &[
+                "2026-01-02 03:04:05.678",
+                "1969-12-31 23:59:59.999",
+                "NULL",
+                "2026-03-29 00:59:59",
+                "1970-01-01 00:00:00",
+                "2026-10-25 00:30:00",
+            ],
+        ),
+        (
+            nullable(L::IntervalDayTime),
+            Arc::new(arrow::array::DurationMillisecondArray::from(vec![
+                Some(1),
+                Some(-86_400_000),
+                None,
+                Some(90_061_001),
+                Some(0),
+                Some(-1),
+            ])),
+        ),
+        (
+            nullable(L::IntervalYearMonth),
+            Arc::new(arrow::array::IntervalYearMonthArray::from(vec![
+                Some(1),
+                Some(-13),
+                None,
+                Some(24),
+                Some(0),
+                Some(-1),
+            ])),
+        ),
         array(L::Int, &["1", "2", "NULL", "2", "2", "7"]),
         array(L::STRING, &["a", "b", "NULL", "x", "x", ""]),
         map,
@@ -189,13 +257,24 @@ fn rows_of(result: Result<Value>, data_type: &DataType, rows: usize, zone: Tz) -
 
 /// Calls with every choice of arguments out of `pool` that the function takes, up to three of them.
 fn calls<'a>(name: &str, pool: &'a [(DataType, ArrayRef)]) -> Vec<Vec<&'a (DataType, ArrayRef)>> {
-    let mut choices: Vec<Vec<&(DataType, ArrayRef)>> = vec![Vec::new()];
+    let takes = |args: &[&(DataType, ArrayRef)]| {
+        let args: Vec<Arg> = args.iter().map(|(t, array)| (t.clone(), Value::Array(Arc::clone(array)))).collect();
+        bind(name, &args)
+    };
     let mut found = Vec::new();
     for arity in 0..=3 {
-        found.extend(choices.iter().filter(|args| bind(name, &args.iter().map(|(data_type, array)| (data_type.clone(), Value::Array(Arc::clone(array)))).collect::<Vec<_>>()).is_ok()).cloned());
+        let any: Vec<&(DataType, ArrayRef)> = pool.iter().cycle().take(arity).collect();
+        if takes(&any).is_err_and(|error| error.message().starts_with("Invalid number of arguments")) {
+            continue;
+        }
         // Three arguments of every type would be too many.
-        let types = if arity < 2 { pool.len() } else { 12 };
-        choices = choices.iter().flat_map(|args| pool.iter().take(types).map(|next| args.iter().copied().chain([next]).collect())).collect();
+        let types = if arity < 3 { pool.len() } else { 10 };
+        let mut choices: Vec<Vec<&(DataType, ArrayRef)>> = vec![Vec::new()];
+        for _ in 0..arity {
+            let longer = |args: &Vec<&'a (DataType, ArrayRef)>, next| args.iter().copied().chain([next]).collect();
+            choices = choices.iter().flat_map(|args| pool.iter().take(types).map(|next| longer(args, next))).collect();
+        }
+        found.extend(choices.into_iter().filter(|args| takes(args).is_ok()));
     }
     found
 }
@@ -210,35 +289,70 @@ fn every_function_computes_a_column_as_it_computes_each_row() {
     for function in all() {
         let name = function.names[0];
         for args in calls(name, &pool) {
-            let columns: Vec<Arg> = args.iter().map(|(data_type, array)| (data_type.clone(), Value::Array(Arc::clone(array)))).collect();
+            let columns: Vec<Arg> =
+                args.iter().map(|(data_type, array)| (data_type.clone(), Value::Array(Arc::clone(array)))).collect();
             let bound = bind(name, &columns).unwrap();
             if !bound.deterministic {
                 continue;
             }
             called += 1;
-            let shown = || format!("{name}({})", args.iter().map(|(data_type, _)| data_type.to_string()).collect::<Vec<_>>().join(", "));
+            let shown = || {
+                format!(
+                    "{name}({})",
+                    args.iter().map(|(data_type, _)| data_type.to_string()).collect::<Vec<_>>().join(", ")
+                )
+            };
             let rows = if args.is_empty() { 1 } else { 6 };
             let whole = rows_of(run(&bound, &columns, &context(rows, zone)), &bound.returns, rows, zone);
             let one_by_one: Option<Vec<String>> = (0..rows)
                 .map(|row| {
-                    let cells: Vec<Arg> = args.iter().map(|(data_type, array)| (data_type.clone(), Value::scalar(array.slice(row, 1)))).collect();
+                    let cells: Vec<Arg> = args
+                        .iter()
+                        .map(|(data_type, array)| (data_type.clone(), Value::scalar(array.slice(row, 1))))
+                        .collect();
                     rows_of(run(&bound, &cells, &context(1, zone)), &bound.returns, 1, zone).map(|rows| rows[0].clone())
                 })
                 .collect();
             assert_eq!(whole, one_by_one, "{}", shown());
             if whole.is_none() {
-                assert!(bound.can_fail || columns.iter().zip(&bound.arguments).any(|((from, _), to)| crate::cast::can_fail(&from.logical, &to.logical)), "{} fails but says it cannot", shown());
+                assert!(
+                    bound.can_fail
+                        || columns
+                            .iter()
+                            .zip(&bound.arguments)
+                            .any(|((from, _), to)| crate::cast::can_fail(&from.logical, &to.logical)),
+                    "{} fails but says it cannot",
+                    shown()
+                );
             }
             // One argument constant, the others columns.
             for fixed in 0..args.len() {
                 if args.len() < 2 {
                     continue;
                 }
-                let mixed: Vec<Arg> =
-                    columns.iter().enumerate().map(|(n, (data_type, value))| (data_type.clone(), if n == fixed { Value::scalar(value.to_array().slice(0, 1)) } else { value.clone() })).collect();
-                let spread: Vec<Arg> = mixed.iter().map(|(data_type, value)| (data_type.clone(), Value::Array(value.clone().into_column(rows).unwrap()))).collect();
+                let mixed: Vec<Arg> = columns
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (data_type, value))| {
+                        (
+                            data_type.clone(),
+                            if n == fixed { Value::scalar(value.to_array().slice(0, 1)) } else { value.clone() },
+                        )
+                    })
+                    .collect();
+                let spread: Vec<Arg> = mixed
+                    .iter()
+                    .map(|(data_type, value)| {
+                        (data_type.clone(), Value::Array(value.clone().into_column(rows).unwrap()))
+                    })
+                    .collect();
                 let mixed = rows_of(run(&bound, &mixed, &context(rows, zone)), &bound.returns, rows, zone);
-                assert_eq!(mixed, rows_of(run(&bound, &spread, &context(rows, zone)), &bound.returns, rows, zone), "{} with argument {fixed} constant", shown());
+                assert_eq!(
+                    mixed,
+                    rows_of(run(&bound, &spread, &context(rows, zone)), &bound.returns, rows, zone),
+                    "{} with argument {fixed} constant",
+                    shown()
+                );
             }
         }
     }
@@ -248,13 +362,38 @@ fn every_function_computes_a_column_as_it_computes_each_row() {
 #[test]
 fn a_function_of_nullable_arguments_says_so_and_one_of_others_gives_no_null() {
     // What Flink declares NOT NULL although a value can be missing.
-    let exempt = ["REGEXP_REPLACE", "LPAD", "RPAD", "+", "-", "*", "/", "MOD", "ROUND", "TRUNCATE", "FLOOR", "CEIL", "ARRAY_POSITION", "MAP_FROM_ARRAYS", "IN", "ELEMENT"];
+    let exempt = [
+        "REGEXP_REPLACE",
+        "LPAD",
+        "RPAD",
+        "+",
+        "-",
+        "*",
+        "/",
+        "MOD",
+        "ROUND",
+        "TRUNCATE",
+        "FLOOR",
+        "CEIL",
+        "ARRAY_POSITION",
+        "MAP_FROM_ARRAYS",
+        "IN",
+        "ELEMENT",
+    ];
     for function in all() {
         let name = function.names[0];
         for args in calls(name, &columns()) {
             let rows: Vec<usize> = (0..6).filter(|row| args.iter().all(|(_, array)| array.is_valid(*row))).collect();
             let keep = arrow::array::UInt32Array::from_iter_values(rows.iter().map(|row| u32::try_from(*row).unwrap()));
-            let full: Vec<Arg> = args.iter().map(|(data_type, array)| (DataType::not_null(data_type.logical.clone()), Value::Array(compute::take(array, &keep, None).unwrap()))).collect();
+            let full: Vec<Arg> = args
+                .iter()
+                .map(|(data_type, array)| {
+                    (
+                        DataType::not_null(data_type.logical.clone()),
+                        Value::Array(compute::take(array, &keep, None).unwrap()),
+                    )
+                })
+                .collect();
             let Ok(bound) = bind(name, &full) else { continue };
             let Ok(value) = run(&bound, &full, &context(rows.len(), Tz::UTC)) else { continue };
             let column = value.into_column(rows.len()).unwrap();
@@ -273,7 +412,7 @@ fn names_are_unique_upper_case_and_found_in_any_case() {
         assert_eq!(name, name.to_uppercase());
         assert!(lookup(&name.to_lowercase()).is_some());
     }
-    assert!(seen.len() > 190, "{}", seen.len());
+    assert!(seen.len() > 180, "{}", seen.len());
     for function in all() {
         assert!(!function.usage.is_empty() && function.description.ends_with('.'), "{}", function.names[0]);
     }
@@ -281,8 +420,20 @@ fn names_are_unique_upper_case_and_found_in_any_case() {
 
 #[test]
 fn errors_name_the_call_and_how_it_should_be() {
-    assert_eq!(error_of("UPPER", &[constant(1)]), "Cannot apply 'UPPER' to arguments of type 'UPPER(INT)'; it is called as UPPER(string)");
-    assert_eq!(error_of("UPPER", &[constant("a"), constant("b")]), "Invalid number of arguments to function 'UPPER': 2; it is called as UPPER(string)");
-    assert_eq!(error_of("+", &[constant("1"), constant(1)]), "Cannot apply '+' to arguments of type 'CHAR(1) + INT'; it is called as number + number, time + interval");
-    assert_eq!(error_of("=", &[constant("a"), constant(1)]), "implicit type conversion between CHAR(1) and INT is not supported; cast one side to the type of the other");
+    assert_eq!(
+        error_of("UPPER", &[constant(1)]),
+        "Cannot apply 'UPPER' to arguments of type 'UPPER(INT)'; it is called as UPPER(string)"
+    );
+    assert_eq!(
+        error_of("UPPER", &[constant("a"), constant("b")]),
+        "Invalid number of arguments to function 'UPPER': 2; it is called as UPPER(string)"
+    );
+    assert_eq!(
+        error_of("+", &[constant("1"), constant(1)]),
+        "Cannot apply '+' to arguments of type 'CHAR(1) + INT'; it is called as number + number, time + interval"
+    );
+    assert_eq!(
+        error_of("=", &[constant("a"), constant(1)]),
+        "implicit type conversion between CHAR(1) and INT is not supported; cast one side to the type of the other"
+    );
 }

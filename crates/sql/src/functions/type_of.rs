@@ -22,7 +22,10 @@ fn type_of(args: &[Argument]) -> Choice {
         None => false,
         Some(full) => {
             full.boolean()?;
-            let value = full.literal.as_ref().ok_or_else(|| Refusal::because("the second argument of TYPEOF must be a constant"))?;
+            let value = full
+                .literal
+                .as_ref()
+                .ok_or_else(|| Refusal::because("the second argument of TYPEOF must be a constant"))?;
             let array = value.get().0;
             array.as_boolean_opt().is_some_and(|flag| flag.is_valid(0) && flag.value(0))
         }
@@ -31,7 +34,9 @@ fn type_of(args: &[Argument]) -> Choice {
     write(&args[0].data_type, full, &mut text);
     let arguments = args.iter().map(|arg| arg.data_type.clone()).collect();
     // Flink shows the type as nullable though it always has a value.
-    Ok(Bound::new(arguments, DataType::nullable(L::STRING), move |_, _| Ok(Value::scalar(Arc::new(StringArray::from(vec![text.as_str()]))))))
+    Ok(Bound::new(arguments, DataType::nullable(L::STRING), move |_, _| {
+        Ok(Value::scalar(Arc::new(StringArray::from(vec![text.as_str()]))))
+    }))
 }
 
 fn write(data_type: &DataType, full: bool, out: &mut String) {
@@ -83,7 +88,10 @@ mod tests {
         assert_eq!(name(DataType::not_null(L::STRING), false), "STRING NOT NULL");
         assert_eq!(name(DataType::not_null(L::STRING), true), "VARCHAR(2147483647) NOT NULL");
         assert_eq!(name(DataType::not_null(L::IntervalDayTime), false), "INTERVAL SECOND(3) NOT NULL");
-        assert_eq!(name(DataType::nullable(L::Array(Box::new(DataType::not_null(L::Int)))), false), "ARRAY<INT NOT NULL>");
+        assert_eq!(
+            name(DataType::nullable(L::Array(Box::new(DataType::not_null(L::Int)))), false),
+            "ARRAY<INT NOT NULL>"
+        );
         assert_eq!(name(DataType::nullable(L::Null), false), "NULL");
     }
 }

@@ -91,7 +91,8 @@ impl AssignWindows {
 
     fn with_windows(&self, batch: &Batch, windows: [ArrayRef; 3]) -> Result<Batch> {
         let columns = batch.rows().columns().iter().cloned().chain(windows).collect();
-        let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| Error::internal("windows do not fit their schema").caused_by(error))?;
+        let rows = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal("windows do not fit their schema").caused_by(error))?;
         batch.replace_rows(rows)
     }
 }
@@ -100,7 +101,9 @@ impl Operator<Batch> for AssignWindows {
     fn process(&mut self, batch: Batch, out: &mut dyn Output<Batch>) -> Result<()> {
         let times = self.clock.show_all(times(&self.window, batch.rows())?);
         let WindowKind::Tumble { size, offset } = self.window.kind else { return self.spread(&batch, &times, out) };
-        let (earliest, latest) = times.iter().fold((i64::MAX, i64::MIN), |(earliest, latest), time| (earliest.min(*time), latest.max(*time)));
+        let (earliest, latest) = times
+            .iter()
+            .fold((i64::MAX, i64::MIN), |(earliest, latest), time| (earliest.min(*time), latest.max(*time)));
         let start = align(earliest, size, offset);
         if latest < start + size {
             return out.emit(self.share(&batch, (start, start + size))?);
@@ -141,9 +144,12 @@ pub(super) fn times(window: &Window, rows: &RecordBatch) -> Result<ScalarBuffer<
         return Ok(vec![now_millis(); rows.num_rows()].into());
     }
     let column: &ArrayRef = rows.column(window.time);
-    let times = column.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(|| Error::internal("event time is not in milliseconds"))?;
+    let times = column
+        .as_primitive_opt::<TimestampMillisecondType>()
+        .ok_or_else(|| Error::internal("event time is not in milliseconds"))?;
     if times.null_count() > 0 {
-        return Err(Error::data("RowTime field should not be null, please convert it to a non-null long value.").with("column", rows.schema().field(window.time).name()));
+        return Err(Error::data("RowTime field should not be null, please convert it to a non-null long value.")
+            .with("column", rows.schema().field(window.time).name()));
     }
     Ok(times.values().clone())
 }

@@ -66,7 +66,8 @@ impl Projection {
     pub(crate) fn apply(&self, rows: &RecordBatch, context: &EvalContext) -> Result<RecordBatch> {
         let columns = self.exprs.iter().map(|expr| expr.eval_column(rows, context)).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|error| Error::internal("a projection does not fit its schema").caused_by(error))
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| Error::internal("a projection does not fit its schema").caused_by(error))
     }
 }
 
@@ -75,8 +76,18 @@ impl Calc {
     ///
     /// # Errors
     /// An expression cannot be compiled.
-    pub(crate) fn new(condition: Option<&Expr>, projection: Option<(&[Expr], SchemaRef)>, environment: Environment) -> Result<Self> {
-        let mut calc = Self { condition: condition.map(Evaluator::new).transpose()?, projection: None, read: None, environment, watermark: None };
+    pub(crate) fn new(
+        condition: Option<&Expr>,
+        projection: Option<(&[Expr], SchemaRef)>,
+        environment: Environment,
+    ) -> Result<Self> {
+        let mut calc = Self {
+            condition: condition.map(Evaluator::new).transpose()?,
+            projection: None,
+            read: None,
+            environment,
+            watermark: None,
+        };
         if let Some((exprs, schema)) = projection {
             let mut exprs = exprs.to_vec();
             if condition.is_some() {
@@ -120,7 +131,10 @@ impl Operator<Batch> for Calc {
                 return Ok(());
             }
             if let Some(read) = &self.read {
-                let rows = batch.rows().project(read).map_err(|error| Error::internal("a projection reads a column that is missing").caused_by(error))?;
+                let rows = batch
+                    .rows()
+                    .project(read)
+                    .map_err(|error| Error::internal("a projection reads a column that is missing").caused_by(error))?;
                 batch = batch.replace_rows(rows)?;
             }
             if passing < mask.len() {

@@ -26,7 +26,13 @@ impl Changes {
     /// No changes of so many groups.
     pub(super) fn new(groups: usize) -> Result<Self> {
         let count = u32::try_from(groups).map_err(|_| Error::internal("a batch with more than 2^32 groups"))?;
-        Ok(Self { kinds: Vec::with_capacity(groups), rows: Vec::with_capacity(groups), results: Vec::with_capacity(groups), groups: count, has_before: false })
+        Ok(Self {
+            kinds: Vec::with_capacity(groups),
+            rows: Vec::with_capacity(groups),
+            results: Vec::with_capacity(groups),
+            groups: count,
+            has_before: false,
+        })
     }
 
     /// A change whose results are those before the batch. `row` is one of the group's.
@@ -50,12 +56,19 @@ impl Changes {
     ///
     /// # Errors
     /// The columns do not fit the schema.
-    pub(super) fn into_batch(self, schema: &SchemaRef, keys: &[ArrayRef], before: &[ArrayRef], after: &[ArrayRef]) -> Result<Option<Batch>> {
+    pub(super) fn into_batch(
+        self,
+        schema: &SchemaRef,
+        keys: &[ArrayRef],
+        before: &[ArrayRef],
+        after: &[ArrayRef],
+    ) -> Result<Option<Batch>> {
         if self.kinds.is_empty() {
             return Ok(None);
         }
         let rows = UInt32Array::from(self.rows);
-        let mut columns = keys.iter().map(|key| compute::take(key, &rows, None)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut columns =
+            keys.iter().map(|key| compute::take(key, &rows, None)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         if self.has_before {
             let results = UInt32Array::from(self.results);
             for (before, after) in before.iter().zip(after) {

@@ -31,7 +31,8 @@ pub(crate) struct GroupAggregate {
 impl GroupAggregate {
     /// Groups by key columns. The schema is that of the keys and then the aggregates.
     pub(crate) fn new(keys: Vec<usize>, groups: Groups, update_before: bool, schema: SchemaRef) -> Self {
-        let forgets_before = !update_before && !groups.aggregates.retracts() && groups.aggregates.changes_with_every_row();
+        let forgets_before =
+            !update_before && !groups.aggregates.retracts() && groups.aggregates.changes_with_every_row();
         Self { keys, groups, update_before, forgets_before, schema, slots: Vec::new(), touched: Touched::default() }
     }
 
@@ -67,7 +68,8 @@ impl Operator<Batch> for GroupAggregate {
 
         let Groups { aggregates, .. } = &mut self.groups;
         let touched = &self.touched.slots;
-        let existed: Vec<bool> = touched.iter().map(|slot| (*slot as usize) < known && aggregates.has_rows(*slot)).collect();
+        let existed: Vec<bool> =
+            touched.iter().map(|slot| (*slot as usize) < known && aggregates.has_rows(*slot)).collect();
         let before: Option<Vec<ArrayRef>> = (!self.forgets_before).then(|| aggregates.results(touched)).transpose()?;
         aggregates.update_known(batch.rows(), &self.slots, signs(batch.kinds()))?;
         let after = aggregates.results(touched)?;

@@ -50,7 +50,8 @@ pub(super) struct Aggregates {
 
 impl Aggregates {
     pub(super) fn new(calls: &[AggregateCall], retracts: bool) -> Result<Self> {
-        let columns = calls.iter().map(|call| Ok((call.clone(), accumulator(call, retracts)?))).collect::<Result<_>>()?;
+        let columns =
+            calls.iter().map(|call| Ok((call.clone(), accumulator(call, retracts)?))).collect::<Result<_>>()?;
         Ok(Self { columns, counts: retracts.then(Vec::new) })
     }
 
@@ -76,7 +77,9 @@ impl Aggregates {
 
     /// Whether a row that is added to a slot always changes its results, as with `COUNT(*)`.
     pub(super) fn changes_with_every_row(&self) -> bool {
-        self.columns.iter().any(|(call, _)| call.function == AggregateFunction::Count && call.argument.is_none() && call.filter.is_none())
+        self.columns.iter().any(|(call, _)| {
+            call.function == AggregateFunction::Count && call.argument.is_none() && call.filter.is_none()
+        })
     }
 
     /// Adds rows to their slots, and takes rows back. `signs` are those of [`signs`].
@@ -88,7 +91,9 @@ impl Aggregates {
             (None, None) => {}
             (None, Some(_)) => return Err(Error::internal("a row is taken back from an append-only stream")),
             (Some(counts), None) => slots.iter().for_each(|slot| counts[*slot as usize] += 1),
-            (Some(counts), Some(signs)) => slots.iter().zip(signs).for_each(|(slot, sign)| counts[*slot as usize] += i64::from(*sign)),
+            (Some(counts), Some(signs)) => {
+                slots.iter().zip(signs).for_each(|(slot, sign)| counts[*slot as usize] += i64::from(*sign))
+            }
         }
         self.accumulate(rows, slots, signs)
     }
@@ -98,7 +103,9 @@ impl Aggregates {
     /// # Errors
     /// A column has another type than planned.
     pub(super) fn update_known(&mut self, rows: &RecordBatch, slots: &[u32], mut signs: Option<Vec<i8>>) -> Result<()> {
-        let (Some(counts), Some(signs)) = (&mut self.counts, &mut signs) else { return self.update(rows, slots, signs.as_deref()) };
+        let (Some(counts), Some(signs)) = (&mut self.counts, &mut signs) else {
+            return self.update(rows, slots, signs.as_deref());
+        };
         for (slot, sign) in slots.iter().zip(signs.iter_mut()) {
             let count = &mut counts[*slot as usize];
             if *count == 0 && *sign < 0 {

@@ -110,12 +110,14 @@ impl SessionAggregate {
     /// Emits and drops every session of which no moment is after `time`, in the order of their ends.
     fn close(&mut self, time: Timestamp, out: &mut dyn Output<Batch>) -> Result<()> {
         loop {
-            let closed: Vec<(u32, Session)> = std::iter::from_fn(|| self.sessions.close(time)).take(RESULT_ROWS).collect();
+            let closed: Vec<(u32, Session)> =
+                std::iter::from_fn(|| self.sessions.close(time)).take(RESULT_ROWS).collect();
             if closed.is_empty() {
                 return Ok(());
             }
             // With rows that were taken back a session may have none left.
-            let results: Vec<(u32, Session)> = closed.iter().filter(|(_, session)| self.aggregates.has_rows(session.slot)).copied().collect();
+            let results: Vec<(u32, Session)> =
+                closed.iter().filter(|(_, session)| self.aggregates.has_rows(session.slot)).copied().collect();
             let result = if results.is_empty() { None } else { Some(self.result(&results)?) };
             for (key, session) in closed {
                 self.aggregates.clear(session.slot);
@@ -139,13 +141,21 @@ impl SessionAggregate {
         for key in &self.keys {
             columns.push(match key {
                 None => plain.next().ok_or_else(|| Error::internal("a key is missing"))?,
-                Some(WindowColumn::Start) => time_column(closed.iter().map(|(_, session)| self.clock.show(session.start)), &edge),
-                Some(WindowColumn::End) => time_column(closed.iter().map(|(_, session)| self.clock.show(session.end)), &edge),
-                Some(WindowColumn::Time) => time_column(closed.iter().map(|(_, session)| session.end - 1), &arrow_type(&self.window.time_type.logical)),
+                Some(WindowColumn::Start) => {
+                    time_column(closed.iter().map(|(_, session)| self.clock.show(session.start)), &edge)
+                }
+                Some(WindowColumn::End) => {
+                    time_column(closed.iter().map(|(_, session)| self.clock.show(session.end)), &edge)
+                }
+                Some(WindowColumn::Time) => time_column(
+                    closed.iter().map(|(_, session)| session.end - 1),
+                    &arrow_type(&self.window.time_type.logical),
+                ),
             });
         }
         columns.extend(self.aggregates.results(&slots)?);
-        let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| Error::internal("a session's result does not fit its schema").caused_by(error))?;
+        let rows = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal("a session's result does not fit its schema").caused_by(error))?;
         Ok(Batch::insertions(rows))
     }
 }

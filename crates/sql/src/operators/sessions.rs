@@ -71,7 +71,8 @@ impl Sessions {
         let mut grown = Session { start: time, end: time + self.gap, slot: 0 };
         // Rows mostly come in order, so the sessions they touch are the last ones.
         let after = sessions.iter().rposition(|session| session.start <= grown.end).map_or(0, |last| last + 1);
-        let first = sessions[..after].iter().rposition(|session| session.end < grown.start).map_or(0, |before| before + 1);
+        let first =
+            sessions[..after].iter().rposition(|session| session.end < grown.start).map_or(0, |before| before + 1);
         if let [touched, ..] = &sessions[first..after] {
             grown.start = grown.start.min(touched.start);
             grown.slot = touched.slot;

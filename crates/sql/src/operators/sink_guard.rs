@@ -30,16 +30,21 @@ impl Operator<Batch> for SinkGuard {
             }
             if !self.drops {
                 let name = self.schema.field(*column).name();
-                return Err(Error::data(format!("Column '{name}' is NOT NULL, however, a null value is being written into it. You can set job configuration 'table.exec.sink.not-null-enforcer'='DROP' to suppress this exception and drop such records silently."))
-                    .with("table", &self.table));
+                return Err(Error::data(format!(
+                    "Column '{name}' is NOT NULL, however, a null value is being written into it"
+                ))
+                .hint("SET 'table.exec.sink.not-null-enforcer' = 'DROP' drops such rows")
+                .with("table", &self.table));
             }
-            let present = arrow::compute::is_not_null(batch.rows().column(*column)).map_err(|error| Error::internal("NULLs cannot be told").caused_by(error))?;
+            let present = arrow::compute::is_not_null(batch.rows().column(*column))
+                .map_err(|error| Error::internal("NULLs cannot be told").caused_by(error))?;
             batch = batch.filter(&present)?;
         }
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let rows = RecordBatch::try_new(self.schema.clone(), batch.rows().columns().to_vec()).map_err(|error| Error::internal("rows do not fit the table").caused_by(error))?;
+        let rows = RecordBatch::try_new(self.schema.clone(), batch.rows().columns().to_vec())
+            .map_err(|error| Error::internal("rows do not fit the table").caused_by(error))?;
         out.emit(batch.replace_rows(rows)?)
     }
 }

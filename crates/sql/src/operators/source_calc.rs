@@ -30,8 +30,15 @@ impl SourceCalc {
     ///
     /// # Errors
     /// An expression cannot be compiled.
-    pub(crate) fn new(exprs: &[Expr], schema: SchemaRef, watermark: Option<(&Expr, usize)>, environment: Environment) -> Result<Self> {
-        let watermark = watermark.map(|(strategy, column)| Ok::<_, Error>(Watermark { strategy: Evaluator::new(strategy)?, column })).transpose()?;
+    pub(crate) fn new(
+        exprs: &[Expr],
+        schema: SchemaRef,
+        watermark: Option<(&Expr, usize)>,
+        environment: Environment,
+    ) -> Result<Self> {
+        let watermark = watermark
+            .map(|(strategy, column)| Ok::<_, Error>(Watermark { strategy: Evaluator::new(strategy)?, column }))
+            .transpose()?;
         Ok(Self { projection: Projection::new(exprs, schema)?, watermark, environment })
     }
 }
@@ -44,11 +51,15 @@ impl SplitOperator<Batch> for SourceCalc {
             None => None,
             Some(watermark) => {
                 if rows.column(watermark.column).null_count() > 0 {
-                    return Err(Error::data("RowTime field should not be null, please convert it to a non-null long value.")
-                        .with("column", rows.schema().field(watermark.column).name()));
+                    return Err(Error::data(
+                        "RowTime field should not be null, please convert it to a non-null long value.",
+                    )
+                    .with("column", rows.schema().field(watermark.column).name()));
                 }
                 let column = watermark.strategy.eval_column(&rows, &context)?;
-                let times = column.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(|| Error::internal("a watermark is not in milliseconds"))?;
+                let times = column
+                    .as_primitive_opt::<TimestampMillisecondType>()
+                    .ok_or_else(|| Error::internal("a watermark is not in milliseconds"))?;
                 compute::max(times)
             }
         };

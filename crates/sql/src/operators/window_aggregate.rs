@@ -59,9 +59,23 @@ impl WindowAggregate {
         schema: SchemaRef,
         late: Counter,
     ) -> Self {
-        let plain = keys.iter().zip(&window.columns).filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
+        let plain =
+            keys.iter().zip(&window.columns).filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
         let keys = window.columns.clone();
-        Self { window, keys, plain, key_types, calls, retracts, clock, schema, late, open: BTreeMap::new(), watermark: NO_WATERMARK, slots: Vec::new() }
+        Self {
+            window,
+            keys,
+            plain,
+            key_types,
+            calls,
+            retracts,
+            clock,
+            schema,
+            late,
+            open: BTreeMap::new(),
+            watermark: NO_WATERMARK,
+            slots: Vec::new(),
+        }
     }
 
     fn is_event_time(&self) -> bool {
@@ -95,7 +109,8 @@ impl WindowAggregate {
                 break;
             }
             let groups = entry.remove();
-            let slots = u32::try_from(groups.table.slots()).map_err(|_| Error::internal("too many groups in a window"))?;
+            let slots =
+                u32::try_from(groups.table.slots()).map_err(|_| Error::internal("too many groups in a window"))?;
             // With rows that were taken back a group may have none left.
             let slots: Vec<u32> = (0..slots).filter(|slot| groups.aggregates.has_rows(*slot)).collect();
             for part in slots.chunks(RESULT_ROWS) {
@@ -114,21 +129,34 @@ impl WindowAggregate {
                 None => plain.next().ok_or_else(|| Error::internal("a key is missing"))?,
                 Some(WindowColumn::Start) => same_time(start, slots.len(), &edge),
                 Some(WindowColumn::End) => same_time(end, slots.len(), &edge),
-                Some(WindowColumn::Time) => same_time(self.clock.first(end - 1), slots.len(), &arrow_type(&self.window.window.time_type.logical)),
+                Some(WindowColumn::Time) => same_time(
+                    self.clock.first(end - 1),
+                    slots.len(),
+                    &arrow_type(&self.window.window.time_type.logical),
+                ),
             });
         }
         columns.extend(groups.aggregates.results(slots)?);
-        let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| Error::internal("a window's result does not fit its schema").caused_by(error))?;
+        let rows = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|error| Error::internal("a window's result does not fit its schema").caused_by(error))?;
         Ok(Batch::insertions(rows))
     }
 }
 
 impl Operator<Batch> for WindowAggregate {
     fn process(&mut self, batch: Batch, _: &mut dyn Output<Batch>) -> Result<()> {
-        let (starts, ends) = (times_of(batch.rows().column(self.window.start))?, times_of(batch.rows().column(self.window.end))?);
+        let (starts, ends) =
+            (times_of(batch.rows().column(self.window.start))?, times_of(batch.rows().column(self.window.end))?);
+        let mut last_windows = None;
         for (bounds, rows) in by_window(starts, ends) {
             if self.is_closed(bounds) {
-                self.late.add(late_rows(self.window.window.kind, starts, ends, bounds, rows.as_deref()));
+                let last_windows =
+                    last_windows.get_or_insert_with(|| last_windows_of_rows(self.window.window.kind, starts, ends));
+                let late = match rows {
+                    None => last_windows.iter().filter(|last| **last).count(),
+                    Some(rows) => rows.iter().filter(|row| last_windows[**row as usize]).count(),
+                };
+                self.late.add(late as u64);
                 continue;
             }
             match rows {
@@ -183,20 +211,25 @@ fn by_window(starts: &[i64], ends: &[i64]) -> Vec<(Bounds, Option<Vec<u32>>)> {
     windows.into_iter().map(|(bounds, rows)| (bounds, Some(rows))).collect()
 }
 
-/// How many of the rows of a closed window (`None`: of all rows) are in no window that is still open: those for which it is the last to close.
-/// The copies of a row in its windows follow one another.
-fn late_rows(kind: WindowKind, starts: &[i64], ends: &[i64], (start, end): Bounds, rows: Option<&[u32]>) -> u64 {
-    let is_last = |row: usize| match kind {
-        WindowKind::Tumble { .. } | WindowKind::Session { .. } => true,
-        // The latest window of a row comes first, each further one a slide before.
-        WindowKind::Hop { slide, .. } => row.checked_sub(1).is_none_or(|copy| starts[copy] != start + slide || ends[copy] != end + slide),
-        WindowKind::Cumulate { size, .. } => end == start + size,
-    };
-    let late = match rows {
-        None => (0..starts.len()).filter(|row| is_last(*row)).count(),
-        Some(rows) => rows.iter().filter(|row| is_last(**row as usize)).count(),
-    };
-    late as u64
+/// For each copy of a row, whether its window is the last of the row's windows to close: if that has closed, the row is late. The copies of
+/// a row follow one another.
+fn last_windows_of_rows(kind: WindowKind, starts: &[i64], ends: &[i64]) -> Vec<bool> {
+    let bounds = || starts.iter().zip(ends);
+    match kind {
+        WindowKind::Tumble { .. } | WindowKind::Session { .. } => vec![true; starts.len()],
+        WindowKind::Cumulate { size, .. } => bounds().map(|(start, end)| *end == start + size).collect(),
+        WindowKind::Hop { slide, size, .. } => {
+            // The latest window of a row comes first, then the others, each a slide before.
+            let most = size / slide + i64::from(size % slide != 0);
+            let (mut next, mut copies) = (None, 0);
+            let is_first = |(start, _): (&i64, &i64)| {
+                copies = if next == Some(*start) && copies < most { copies + 1 } else { 1 };
+                next = Some(start - slide);
+                copies == 1
+            };
+            bounds().map(is_first).collect()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,21 +239,23 @@ mod tests {
     #[test]
     fn rows_are_sorted_into_their_windows_in_order() {
         assert_eq!(by_window(&[0, 0], &[10, 10]), [((0, 10), None)]);
-        assert_eq!(by_window(&[0, 0, 10, 0], &[10, 10, 20, 10]), [((0, 10), Some(vec![0, 1, 3])), ((10, 20), Some(vec![2]))]);
+        assert_eq!(
+            by_window(&[0, 0, 10, 0], &[10, 10, 20, 10]),
+            [((0, 10), Some(vec![0, 1, 3])), ((10, 20), Some(vec![2]))]
+        );
         assert_eq!(by_window(&[0, 0], &[10, 20]), [((0, 10), Some(vec![0])), ((0, 20), Some(vec![1]))]);
         assert_eq!(by_window(&[], &[]), []);
     }
 
     #[test]
     fn a_row_is_late_when_the_last_of_its_windows_has_closed() {
-        // Two rows, each in two windows.
-        let hop = WindowKind::Hop { slide: 5, size: 10, offset: 0 };
-        let (starts, ends) = (&[5, 0, 5, 0], &[15, 10, 15, 10]);
-        assert_eq!(late_rows(hop, starts, ends, (0, 10), Some(&[1, 3])), 0);
-        assert_eq!(late_rows(hop, starts, ends, (5, 15), Some(&[0, 2])), 2);
+        let hop = |starts: &[i64], ends: &[i64]| {
+            last_windows_of_rows(WindowKind::Hop { slide: 5, size: 10, offset: 0 }, starts, ends)
+        };
+        assert_eq!(hop(&[5, 0, 5, 0], &[15, 10, 15, 10]), [true, false, true, false]);
+        assert_eq!(hop(&[5, 0, -5, -10], &[15, 10, 5, 0]), [true, false, true, false]);
         let cumulate = WindowKind::Cumulate { step: 5, size: 10, offset: 0 };
-        assert_eq!(late_rows(cumulate, &[0, 0], &[5, 10], (0, 5), Some(&[0])), 0);
-        assert_eq!(late_rows(cumulate, &[0, 0], &[5, 10], (0, 10), Some(&[1])), 1);
-        assert_eq!(late_rows(WindowKind::Tumble { size: 10, offset: 0 }, &[0, 0], &[10, 10], (0, 10), None), 2);
+        assert_eq!(last_windows_of_rows(cumulate, &[0, 0], &[5, 10]), [false, true]);
+        assert_eq!(last_windows_of_rows(WindowKind::Tumble { size: 10, offset: 0 }, &[0, 0], &[10, 10]), [true, true]);
     }
 }

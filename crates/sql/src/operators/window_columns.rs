@@ -21,6 +21,8 @@ pub(super) fn time_column(millis: impl Iterator<Item = i64>, data_type: &DataTyp
 /// # Errors
 /// They are not in milliseconds.
 pub(super) fn times_of(column: &ArrayRef) -> Result<&[i64]> {
-    let times = column.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(|| Error::internal("a window's time is not in milliseconds"))?;
+    let times = column
+        .as_primitive_opt::<TimestampMillisecondType>()
+        .ok_or_else(|| Error::internal("a window's time is not in milliseconds"))?;
     Ok(times.values())
 }

@@ -21,7 +21,7 @@ pub(crate) use data_type::parse_data_type_text;
 pub(crate) use dialect::TABLE_ARGUMENT;
 pub(crate) use hints::Hints;
 pub(crate) use statement::{
-    ColumnDefinition, ColumnKind, CreateTable, CreateView, Drop, Insert, LikeClause, NamePattern, ObjectKind, Statement, StatementKind, WatermarkDefinition, parse_script,
+    ColumnKind, CreateTable, CreateView, Insert, LikeClause, ObjectKind, Statement, StatementKind, parse_script,
 };
 
 /// The place of a span, for errors; `None` for the empty span of made-up nodes.
@@ -29,7 +29,11 @@ pub(crate) fn position(span: Span) -> Option<Position> {
     (span.start.line > 0).then(|| Position {
         line: span.start.line,
         column: span.start.column,
-        length: if span.end.line == span.start.line { span.end.column.saturating_sub(span.start.column).max(1) } else { 1 },
+        length: if span.end.line == span.start.line {
+            span.end.column.saturating_sub(span.start.column).max(1)
+        } else {
+            1
+        },
     })
 }
 
@@ -46,7 +50,11 @@ pub(crate) fn error_at(span: Span, message: impl Into<String>) -> Error {
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().map_err(|error| {
         let length = 1;
-        Error::user(format!("SQL parse failed. {}", error.message)).at(Position { line: error.location.line, column: error.location.column, length })
+        Error::user(format!("SQL parse failed. {}", error.message)).at(Position {
+            line: error.location.line,
+            column: error.location.column,
+            length,
+        })
     })?;
     let mut split = Vec::with_capacity(tokens.len());
     for token in tokens {

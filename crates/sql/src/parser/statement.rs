@@ -118,6 +118,7 @@ pub(crate) struct ColumnDefinition {
 
 /// Where a column's value comes from.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few columns, and they are looked at once")]
 pub(crate) enum ColumnKind {
     /// The record.
     Physical(DataType),

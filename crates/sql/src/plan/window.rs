@@ -84,16 +84,14 @@ impl Planner<'_> {
             "CUMULATE" => WindowKind::Cumulate { step: millis("STEP")?, size: millis("SIZE")?, offset },
             _ => WindowKind::Session { gap: millis("GAP")? },
         };
-        if let WindowKind::Hop { slide: part, size, .. } | WindowKind::Cumulate { step: part, size, .. } = kind {
-            if size % part != 0 {
-                return Err(error_at(
-                    call.span(),
-                    format!(
-                        "{name} table function based aggregate requires size must be an integral multiple of {}, but got size {size} ms and {part} ms",
-                        if *name == "HOP" { "slide" } else { "step" }
-                    ),
-                ));
-            }
+        let part = match kind {
+            WindowKind::Hop { slide, size, .. } => Some(("slide", slide, size)),
+            WindowKind::Cumulate { step, size, .. } => Some(("step", step, size)),
+            _ => None,
+        };
+        if let Some((part_name, part, size)) = part.filter(|(_, part, size)| size % part != 0) {
+            let rule = format!("{name} requires size to be an integral multiple of {part_name}");
+            return Err(error_at(call.span(), format!("{rule}, but got size {size} ms and {part_name} {part} ms")));
         }
         check_offset(kind, call)?;
         let partition = partition_columns(&input, data)?;

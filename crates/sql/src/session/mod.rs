@@ -2,9 +2,9 @@
 
 mod job;
 mod result;
-mod settings;
 #[allow(clippy::module_inception, reason = "the file holds the type that the module is named for")]
 mod session;
+mod settings;
 mod statement;
 
 pub use job::{InsertJob, QueryJob, QueryRows};

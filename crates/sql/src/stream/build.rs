@@ -147,10 +147,8 @@ impl Builder<'_> {
         aggregates: &[AggregateCall],
         window: Option<&GroupWindow>,
     ) -> Result<Node> {
-        if let Some(window) = window {
-            if matches!(window.window.kind, WindowKind::Session { .. }) {
-                return self.sessions(rel, input, keys, aggregates, window);
-            }
+        if let Some(window) = window.filter(|window| matches!(window.window.kind, WindowKind::Session { .. })) {
+            return self.sessions(rel, input, keys, aggregates, window);
         }
         let input = self.build(input)?;
         let upsert_key = Some((0..keys.len()).collect());

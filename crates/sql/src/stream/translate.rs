@@ -18,8 +18,8 @@ use crate::catalog::Table;
 use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
-    AssignWindows, Calc, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard,
-    SourceCalc, WallClock, WindowAggregate, columns, key_types,
+    AssignWindows, Calc, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard, SourceCalc,
+    WallClock, WindowAggregate, columns, key_types,
 };
 use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 

@@ -11,7 +11,9 @@ pub(crate) fn implicit_cast_allowed(from: &L, to: &L) -> bool {
         (a, b) if a.is_integer() && b.is_integer() => rank(a) <= rank(b),
         (L::Double, L::Float) => false,
         (a, b) if a.is_numeric() && (b.is_approximate() || matches!(b, L::Decimal(..))) => true,
-        (L::Char(_), L::Char(_)) | (L::Binary(_), L::Binary(_) | L::VarBinary(_)) | (L::VarBinary(_), L::VarBinary(_)) => true,
+        (L::Char(_), L::Char(_))
+        | (L::Binary(_), L::Binary(_) | L::VarBinary(_))
+        | (L::VarBinary(_), L::VarBinary(_)) => true,
         (a, L::VarChar(_)) => a.is_character(),
         (L::Timestamp(_), b) => b.is_datetime(),
         (L::TimestampLtz(_), b) => b.is_timestamp(),
@@ -52,7 +54,9 @@ fn part_by_part(from: &L, to: &L, allowed: fn(&L, &L) -> bool) -> bool {
     match (from, to) {
         (L::Array(a), L::Array(b)) | (L::Multiset(a), L::Multiset(b)) => allowed(&a.logical, &b.logical),
         (L::Map(k, v), L::Map(to_k, to_v)) => allowed(&k.logical, &to_k.logical) && allowed(&v.logical, &to_v.logical),
-        (L::Row(a), L::Row(b)) => a.len() == b.len() && field_types(a).zip(field_types(b)).all(|(a, b)| allowed(&a.logical, &b.logical)),
+        (L::Row(a), L::Row(b)) => {
+            a.len() == b.len() && field_types(a).zip(field_types(b)).all(|(a, b)| allowed(&a.logical, &b.logical))
+        }
         (a, b) => a == b,
     }
 }

@@ -4,11 +4,11 @@
 //! against Flink 2.3.
 
 mod allowed;
-mod common;
+mod common_type;
 mod numeric;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use allowed::{explicit_cast_allowed, implicit_cast_allowed, needs_cast};
-pub(crate) use common::{common_type, comparison_type};
+pub(crate) use common_type::{common_type, comparison_type};
 pub(crate) use numeric::{ArithmeticOperator, arithmetic_type, avg_type, round_type, sum_type};

@@ -33,13 +33,31 @@ pub(crate) fn arithmetic_type(op: ArithmeticOperator, a: &L, b: &L) -> Option<L>
         _ if op == ArithmeticOperator::Modulo && (a.is_approximate() || b.is_approximate()) => return None,
         // Of FLOAT and DOUBLE the first wins.
         (true, true) => a.clone(),
-        (true, false) => if matches!(b, L::Decimal(..)) { L::Double } else { a.clone() },
-        (false, true) => if matches!(a, L::Decimal(..)) { L::Double } else { b.clone() },
+        (true, false) => {
+            if matches!(b, L::Decimal(..)) {
+                L::Double
+            } else {
+                a.clone()
+            }
+        }
+        (false, true) => {
+            if matches!(a, L::Decimal(..)) {
+                L::Double
+            } else {
+                b.clone()
+            }
+        }
         (false, false) => match (a, b) {
             (L::Decimal(..), _) | (_, L::Decimal(..)) => decimal_type(op, a.as_decimal()?, b.as_decimal()?),
             // The remainder is smaller than the divisor.
             _ if op == ArithmeticOperator::Modulo => b.clone(),
-            _ => if rank(a) >= rank(b) { a.clone() } else { b.clone() },
+            _ => {
+                if rank(a) >= rank(b) {
+                    a.clone()
+                } else {
+                    b.clone()
+                }
+            }
         },
     })
 }

@@ -14,8 +14,18 @@ fn common(a: L, b: L) -> Option<L> {
 fn numbers_meet_in_the_type_that_holds_both() {
     let de = || L::Decimal(10, 2);
     let cases = [
-        (L::TinyInt, L::Int, L::Int), (L::Int, L::BigInt, L::BigInt), (L::BigInt, L::Float, L::Float), (L::Int, de(), L::Decimal(12, 2)), (L::BigInt, de(), L::Decimal(21, 2)), (L::TinyInt, de(), de()),
-        (L::Float, de(), L::Double), (de(), L::Double, L::Double), (L::Float, L::Double, L::Float), (L::Double, L::Float, L::Double), (L::Int, L::Decimal(2, 1), L::Decimal(11, 1)), (L::Decimal(38, 0), L::Decimal(38, 10), L::Decimal(38, 0)),
+        (L::TinyInt, L::Int, L::Int),
+        (L::Int, L::BigInt, L::BigInt),
+        (L::BigInt, L::Float, L::Float),
+        (L::Int, de(), L::Decimal(12, 2)),
+        (L::BigInt, de(), L::Decimal(21, 2)),
+        (L::TinyInt, de(), de()),
+        (L::Float, de(), L::Double),
+        (de(), L::Double, L::Double),
+        (L::Float, L::Double, L::Float),
+        (L::Double, L::Float, L::Double),
+        (L::Int, L::Decimal(2, 1), L::Decimal(11, 1)),
+        (L::Decimal(38, 0), L::Decimal(38, 10), L::Decimal(38, 0)),
     ];
     for (a, b, expected) in cases {
         assert_eq!(common(a.clone(), b.clone()), Some(expected), "{a} {b}");
@@ -25,16 +35,28 @@ fn numbers_meet_in_the_type_that_holds_both() {
 #[test]
 fn other_types_meet_in_their_family_only() {
     let cases = [
-        (L::Char(1), L::Char(3), Some(L::VarChar(3))), (L::Char(3), L::Char(3), Some(L::Char(3))), (L::Char(3), L::VarChar(5), Some(L::VarChar(5))), (L::Binary(2), L::VarBinary(3), Some(L::VarBinary(3))),
-        (L::Time(0), L::Time(3), Some(L::Time(3))), (L::Timestamp(3), L::Timestamp(6), Some(L::Timestamp(6))), (L::Timestamp(6), L::TimestampLtz(3), Some(L::TimestampLtz(6))), (L::Date, L::Timestamp(3), None), (L::Int, L::STRING, None),
-        (L::Boolean, L::Int, None), (L::IntervalDayTime, L::IntervalYearMonth, None), (L::Null, L::Date, Some(L::Date)),
+        (L::Char(1), L::Char(3), Some(L::VarChar(3))),
+        (L::Char(3), L::Char(3), Some(L::Char(3))),
+        (L::Char(3), L::VarChar(5), Some(L::VarChar(5))),
+        (L::Binary(2), L::VarBinary(3), Some(L::VarBinary(3))),
+        (L::Time(0), L::Time(3), Some(L::Time(3))),
+        (L::Timestamp(3), L::Timestamp(6), Some(L::Timestamp(6))),
+        (L::Timestamp(6), L::TimestampLtz(3), Some(L::TimestampLtz(6))),
+        (L::Date, L::Timestamp(3), None),
+        (L::Int, L::STRING, None),
+        (L::Boolean, L::Int, None),
+        (L::IntervalDayTime, L::IntervalYearMonth, None),
+        (L::Null, L::Date, Some(L::Date)),
     ];
     for (a, b, expected) in cases {
         assert_eq!(common(a.clone(), b.clone()), expected, "{a} {b}");
         assert_eq!(common(b.clone(), a.clone()), expected, "{b} {a}");
     }
     let array = |element: DataType| L::Array(Box::new(element));
-    assert_eq!(common(array(DataType::not_null(L::Int)), array(DataType::nullable(L::BigInt))), Some(array(DataType::nullable(L::BigInt))));
+    assert_eq!(
+        common(array(DataType::not_null(L::Int)), array(DataType::nullable(L::BigInt))),
+        Some(array(DataType::nullable(L::BigInt)))
+    );
     let row = |data_type: L| L::Row(vec![RowField { name: "a".into(), data_type: DataType::not_null(data_type) }]);
     assert_eq!(common(row(L::Char(1)), row(L::Char(2))), Some(row(L::VarChar(2))));
     assert!(common_type(&[DataType::not_null(L::Int), DataType::nullable(L::Null)]).unwrap().nullable);
@@ -46,9 +68,22 @@ fn other_types_meet_in_their_family_only() {
 fn arithmetic_of_decimals_keeps_its_digits() {
     let d = L::Decimal;
     let cases = [
-        (Add, d(5, 2), d(7, 3), d(8, 3)), (Add, d(38, 0), d(38, 10), d(38, 6)), (Subtract, d(10, 2), L::Int, d(13, 2)), (Multiply, d(5, 2), d(7, 3), d(13, 5)), (Multiply, d(20, 10), d(20, 10), d(38, 17)), (Multiply, d(38, 18), d(38, 18), d(38, 6)),
-        (Multiply, d(10, 2), L::TinyInt, d(14, 2)), (Divide, d(5, 2), d(7, 3), d(16, 10)), (Divide, d(38, 18), d(38, 18), d(38, 6)), (Divide, d(10, 2), L::Int, d(21, 13)), (Divide, d(10, 2), L::SmallInt, d(16, 8)), (Divide, d(2, 1), d(2, 1), d(8, 6)),
-        (Modulo, d(5, 2), d(7, 3), d(6, 3)), (Modulo, d(5, 2), L::Int, d(5, 2)), (Modulo, d(3, 2), d(2, 1), d(3, 2)), (Add, d(2, 1), L::BigInt, d(21, 1)),
+        (Add, d(5, 2), d(7, 3), d(8, 3)),
+        (Add, d(38, 0), d(38, 10), d(38, 6)),
+        (Subtract, d(10, 2), L::Int, d(13, 2)),
+        (Multiply, d(5, 2), d(7, 3), d(13, 5)),
+        (Multiply, d(20, 10), d(20, 10), d(38, 17)),
+        (Multiply, d(38, 18), d(38, 18), d(38, 6)),
+        (Multiply, d(10, 2), L::TinyInt, d(14, 2)),
+        (Divide, d(5, 2), d(7, 3), d(16, 10)),
+        (Divide, d(38, 18), d(38, 18), d(38, 6)),
+        (Divide, d(10, 2), L::Int, d(21, 13)),
+        (Divide, d(10, 2), L::SmallInt, d(16, 8)),
+        (Divide, d(2, 1), d(2, 1), d(8, 6)),
+        (Modulo, d(5, 2), d(7, 3), d(6, 3)),
+        (Modulo, d(5, 2), L::Int, d(5, 2)),
+        (Modulo, d(3, 2), d(2, 1), d(3, 2)),
+        (Add, d(2, 1), L::BigInt, d(21, 1)),
     ];
     for (op, a, b, expected) in cases {
         assert_eq!(arithmetic_type(op, &a, &b), Some(expected), "{a} {op:?} {b}");
@@ -58,8 +93,16 @@ fn arithmetic_of_decimals_keeps_its_digits() {
 #[test]
 fn arithmetic_of_other_numbers() {
     let cases = [
-        (Add, L::TinyInt, L::TinyInt, Some(L::TinyInt)), (Divide, L::BigInt, L::Int, Some(L::BigInt)), (Modulo, L::BigInt, L::Int, Some(L::Int)), (Modulo, L::Int, L::TinyInt, Some(L::TinyInt)), (Add, L::Float, L::Double, Some(L::Float)),
-        (Add, L::Double, L::Float, Some(L::Double)), (Add, L::Float, L::Int, Some(L::Float)), (Add, L::Float, L::Decimal(2, 1), Some(L::Double)), (Modulo, L::Double, L::Int, None), (Add, L::Int, L::Boolean, None),
+        (Add, L::TinyInt, L::TinyInt, Some(L::TinyInt)),
+        (Divide, L::BigInt, L::Int, Some(L::BigInt)),
+        (Modulo, L::BigInt, L::Int, Some(L::Int)),
+        (Modulo, L::Int, L::TinyInt, Some(L::TinyInt)),
+        (Add, L::Float, L::Double, Some(L::Float)),
+        (Add, L::Double, L::Float, Some(L::Double)),
+        (Add, L::Float, L::Int, Some(L::Float)),
+        (Add, L::Float, L::Decimal(2, 1), Some(L::Double)),
+        (Modulo, L::Double, L::Int, None),
+        (Add, L::Int, L::Boolean, None),
     ];
     for (op, a, b, expected) in cases {
         assert_eq!(arithmetic_type(op, &a, &b), expected, "{a} {op:?} {b}");
@@ -76,7 +119,9 @@ fn aggregates_and_rounding() {
     assert_eq!(avg_type(&of(L::Decimal(10, 2))), Some(of(L::Decimal(38, 6))));
     assert_eq!(avg_type(&of(L::Decimal(3, 2))), Some(of(L::Decimal(38, 6))));
     assert_eq!(avg_type(&of(L::Date)), None);
-    for (digits, expected) in [(0, L::Decimal(9, 0)), (1, L::Decimal(10, 1)), (3, L::Decimal(10, 2)), (-1, L::Decimal(9, 0))] {
+    for (digits, expected) in
+        [(0, L::Decimal(9, 0)), (1, L::Decimal(10, 1)), (3, L::Decimal(10, 2)), (-1, L::Decimal(9, 0))]
+    {
         assert_eq!(round_type(10, 2, digits), expected);
     }
 }
@@ -84,22 +129,65 @@ fn aggregates_and_rounding() {
 #[test]
 fn casts_exist_where_flink_has_them() {
     // Rows and columns: BOOLEAN, INT, DOUBLE, DECIMAL, CHAR, STRING, BINARY, BYTES, DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ.
-    let types =
-        [L::Boolean, L::Int, L::Double, L::Decimal(10, 2), L::Char(3), L::STRING, L::Binary(2), L::BYTES, L::Date, L::Time(0), L::Timestamp(3), L::TimestampLtz(3)];
+    let types = [
+        L::Boolean,
+        L::Int,
+        L::Double,
+        L::Decimal(10, 2),
+        L::Char(3),
+        L::STRING,
+        L::Binary(2),
+        L::BYTES,
+        L::Date,
+        L::Time(0),
+        L::Timestamp(3),
+        L::TimestampLtz(3),
+    ];
     let explicit = [
-        "YYYYYY------", "YYYYYY------", "YYYYYY------", "YYYYYY------", "YYYYYYYYYYYY", "YYYYYYYYYYYY", "----YYYY----", "----YYYY----", "----YY--Y-YY", "----YY---YYY", "----YY--YYYY", "----YY--YYYY",
+        "YYYYYY------",
+        "YYYYYY------",
+        "YYYYYY------",
+        "YYYYYY------",
+        "YYYYYYYYYYYY",
+        "YYYYYYYYYYYY",
+        "----YYYY----",
+        "----YYYY----",
+        "----YY--Y-YY",
+        "----YY---YYY",
+        "----YY--YYYY",
+        "----YY--YYYY",
     ];
     let implicit = [
-        "Y-----------", "-YYY--------", "--YY--------", "--YY--------", "----YY------", "-----Y------", "------YY----", "-------Y----", "--------Y---", "---------Y--", "--------YYYY", "----------YY",
+        "Y-----------",
+        "-YYY--------",
+        "--YY--------",
+        "--YY--------",
+        "----YY------",
+        "-----Y------",
+        "------YY----",
+        "-------Y----",
+        "--------Y---",
+        "---------Y--",
+        "--------YYYY",
+        "----------YY",
     ];
-    let line = |allowed: fn(&L, &L) -> bool, from: &L| -> String { types.iter().map(|to| if allowed(from, to) { 'Y' } else { '-' }).collect() };
+    let line = |allowed: fn(&L, &L) -> bool, from: &L| -> String {
+        types.iter().map(|to| if allowed(from, to) { 'Y' } else { '-' }).collect()
+    };
     for (n, from) in types.iter().enumerate() {
         assert_eq!(line(explicit_cast_allowed, from), explicit[n], "explicit from {from}");
         assert_eq!(line(implicit_cast_allowed, from), implicit[n], "implicit from {from}");
     }
     let array = |logical: L| L::Array(Box::new(DataType::nullable(logical)));
-    assert!(explicit_cast_allowed(&array(L::STRING), &array(L::Int)) && !explicit_cast_allowed(&array(L::STRING), &L::Int) && explicit_cast_allowed(&array(L::Int), &L::STRING));
-    assert!(implicit_cast_allowed(&array(L::Int), &array(L::BigInt)) && !implicit_cast_allowed(&array(L::BigInt), &array(L::Int)));
+    assert!(
+        explicit_cast_allowed(&array(L::STRING), &array(L::Int))
+            && !explicit_cast_allowed(&array(L::STRING), &L::Int)
+            && explicit_cast_allowed(&array(L::Int), &L::STRING)
+    );
+    assert!(
+        implicit_cast_allowed(&array(L::Int), &array(L::BigInt))
+            && !implicit_cast_allowed(&array(L::BigInt), &array(L::Int))
+    );
     assert!(implicit_cast_allowed(&L::Null, &L::Date));
 }
 
@@ -119,5 +207,11 @@ fn comparisons_exist_where_flink_has_them() {
 #[test]
 fn what_only_widens_needs_no_cast() {
     let cast = |from: L, to: L| needs_cast(&DataType::nullable(from), &DataType::nullable(to));
-    assert!(!cast(L::Char(3), L::STRING) && !cast(L::VarChar(3), L::VarChar(3)) && cast(L::VarChar(5), L::VarChar(3)) && cast(L::Char(3), L::Char(5)) && cast(L::Int, L::BigInt));
+    assert!(
+        !cast(L::Char(3), L::STRING)
+            && !cast(L::VarChar(3), L::VarChar(3))
+            && cast(L::VarChar(5), L::VarChar(3))
+            && cast(L::Char(3), L::Char(5))
+            && cast(L::Int, L::BigInt)
+    );
 }

@@ -30,7 +30,13 @@ const SMALLEST: usize = 16;
 
 impl IntegerTable {
     pub(super) fn new() -> Self {
-        Self { entries: vacant(SMALLEST), used: 0, shift: u64::BITS - SMALLEST.ilog2(), seed: random(), values: Vec::new() }
+        Self {
+            entries: vacant(SMALLEST),
+            used: 0,
+            shift: u64::BITS - SMALLEST.ilog2(),
+            seed: random(),
+            values: Vec::new(),
+        }
     }
 
     /// The slot of a value; it gets one from `slots` if it has none.
@@ -116,7 +122,10 @@ impl IntegerTable {
     #[inline]
     fn home(&self, value: i64) -> usize {
         let product = u128::from(value.cast_unsigned() ^ self.seed) * 0x9e37_79b9_7f4a_7c15;
-        #[allow(clippy::cast_possible_truncation, reason = "both halves are folded together, and the shift leaves an index")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "both halves are folded together, and the shift leaves an index"
+        )]
         let index = (((product >> 64) as u64 ^ product as u64) >> self.shift) as usize;
         index
     }

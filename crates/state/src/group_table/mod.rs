@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, Int64Array, StringBuilder};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -64,8 +64,12 @@ impl GroupTable {
     pub fn new(types: &[DataType]) -> Result<Self> {
         let keys = match types {
             [] => Keys::None { slot: None },
-            [only] if is_integer(only) => Keys::Integer { data_type: only.clone(), table: IntegerTable::new(), null: None },
-            [only @ (DataType::Utf8 | DataType::Binary)] => Keys::Bytes { data_type: only.clone(), table: ByteTable::new(), null: None },
+            [only] if is_integer(only) => {
+                Keys::Integer { data_type: only.clone(), table: IntegerTable::new(), null: None }
+            }
+            [only @ (DataType::Utf8 | DataType::Binary)] => {
+                Keys::Bytes { data_type: only.clone(), table: ByteTable::new(), null: None }
+            }
             _ => {
                 let fields = types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
                 Keys::Rows { converter: RowConverter::new(fields).map_err(failed)?, table: ByteTable::new() }
@@ -108,7 +112,11 @@ impl GroupTable {
                     }
                     Some(nulls) => {
                         for (value, valid) in column.values().iter().zip(nulls) {
-                            slots.push(if valid { table.intern(*value, &mut self.slots)? } else { one(null, &mut self.slots)? });
+                            slots.push(if valid {
+                                table.intern(*value, &mut self.slots)?
+                            } else {
+                                one(null, &mut self.slots)?
+                            });
                         }
                     }
                 }
@@ -158,7 +166,10 @@ impl GroupTable {
                     if *null == Some(*slot) {
                         column.append_null();
                     } else {
-                        column.append_value(std::str::from_utf8(table.bytes(*slot)).map_err(|error| Error::internal("a key is no UTF-8").caused_by(error))?);
+                        column.append_value(
+                            std::str::from_utf8(table.bytes(*slot))
+                                .map_err(|error| Error::internal("a key is no UTF-8").caused_by(error))?,
+                        );
                     }
                 }
                 Ok(vec![Arc::new(column.finish())])
@@ -180,7 +191,11 @@ impl GroupTable {
     /// Forgets the key in a slot, which may be used for another key from now on. A slot without a key is left as it is.
     pub fn remove(&mut self, slot: u32) {
         let removed = match &mut self.keys {
-            Keys::None { slot: only } | Keys::Integer { null: only, .. } | Keys::Bytes { null: only, .. } if *only == Some(slot) => only.take().is_some(),
+            Keys::None { slot: only } | Keys::Integer { null: only, .. } | Keys::Bytes { null: only, .. }
+                if *only == Some(slot) =>
+            {
+                only.take().is_some()
+            }
             Keys::None { .. } => false,
             Keys::Integer { table, .. } => table.remove(slot),
             Keys::Bytes { table, .. } | Keys::Rows { table, .. } => table.remove(slot),
@@ -208,8 +223,18 @@ fn nulls(column: &dyn Array) -> Option<&NullBuffer> {
 }
 
 fn is_integer(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _))
-        || matches!(data_type, DataType::Time32(TimeUnit::Millisecond) | DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond))
+    matches!(
+        data_type,
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
+    ) || matches!(
+        data_type,
+        DataType::Time32(TimeUnit::Millisecond) | DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond)
+    )
 }
 
 /// A column of integers or times as 64 bits.
@@ -219,9 +244,15 @@ fn integers(column: &ArrayRef) -> Result<Int64Array> {
     }
     Ok(match column.data_type() {
         DataType::Int64 => column.as_primitive::<Int64Type>().clone(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => column.as_primitive::<TimestampMillisecondType>().reinterpret_cast(),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => column.as_primitive::<TimestampMicrosecondType>().reinterpret_cast(),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => column.as_primitive::<TimestampNanosecondType>().reinterpret_cast(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            column.as_primitive::<TimestampMillisecondType>().reinterpret_cast()
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().reinterpret_cast()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            column.as_primitive::<TimestampNanosecondType>().reinterpret_cast()
+        }
         DataType::Time64(TimeUnit::Microsecond) => column.as_primitive::<Time64MicrosecondType>().reinterpret_cast(),
         DataType::Time64(TimeUnit::Nanosecond) => column.as_primitive::<Time64NanosecondType>().reinterpret_cast(),
         DataType::Int8 => widened::<Int8Type>(column),
@@ -238,16 +269,24 @@ fn from_integers(values: Int64Array, data_type: &DataType) -> Result<ArrayRef> {
     #[allow(clippy::cast_possible_truncation, reason = "the values were widened from this type")]
     let column: ArrayRef = match data_type {
         DataType::Int64 => Arc::new(values),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => Arc::new(values.reinterpret_cast::<TimestampMillisecondType>().with_data_type(data_type.clone())),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => Arc::new(values.reinterpret_cast::<TimestampMicrosecondType>().with_data_type(data_type.clone())),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => Arc::new(values.reinterpret_cast::<TimestampNanosecondType>().with_data_type(data_type.clone())),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            Arc::new(values.reinterpret_cast::<TimestampMillisecondType>().with_data_type(data_type.clone()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Arc::new(values.reinterpret_cast::<TimestampMicrosecondType>().with_data_type(data_type.clone()))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Arc::new(values.reinterpret_cast::<TimestampNanosecondType>().with_data_type(data_type.clone()))
+        }
         DataType::Time64(TimeUnit::Microsecond) => Arc::new(values.reinterpret_cast::<Time64MicrosecondType>()),
         DataType::Time64(TimeUnit::Nanosecond) => Arc::new(values.reinterpret_cast::<Time64NanosecondType>()),
         DataType::Int8 => Arc::new(values.unary::<_, Int8Type>(|value| value as i8)),
         DataType::Int16 => Arc::new(values.unary::<_, Int16Type>(|value| value as i16)),
         DataType::Int32 => Arc::new(values.unary::<_, Int32Type>(|value| value as i32)),
         DataType::Date32 => Arc::new(values.unary::<_, Date32Type>(|value| value as i32)),
-        DataType::Time32(TimeUnit::Millisecond) => Arc::new(values.unary::<_, Time32MillisecondType>(|value| value as i32)),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            Arc::new(values.unary::<_, Time32MillisecondType>(|value| value as i32))
+        }
         other => return Err(other_type(other)),
     };
     Ok(column)

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int64Array, NullArray, StringArray, Time32MillisecondArray, Time64NanosecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray,
+    BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int64Array, NullArray,
+    StringArray, Time32MillisecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use proptest::prelude::*;
 
@@ -35,7 +35,9 @@ fn equal_keys_share_a_slot_null_is_a_key_and_keys_come_back_as_they_were() {
         vec![Arc::new(StringArray::from(texts())), ones.clone()],
         vec![Arc::new(Float64Array::from(vec![Some(0.5), None, Some(0.5), None, Some(f64::NAN)]))],
         vec![Arc::new(BooleanArray::from(vec![Some(true), None, Some(true), None, Some(false)]))],
-        vec![Arc::new(Decimal128Array::from(vec![Some(5), None, Some(5), None, Some(0)]).with_precision_and_scale(5, 2).unwrap())],
+        vec![Arc::new(
+            Decimal128Array::from(vec![Some(5), None, Some(5), None, Some(0)]).with_precision_and_scale(5, 2).unwrap(),
+        )],
         vec![Arc::new(Int64Array::from(numbers())), Arc::new(NullArray::new(5))],
     ];
     for columns in columns {
@@ -81,7 +83,12 @@ fn a_column_of_another_type_is_refused() {
 
 /// Values that collide, lie next to each other, and span the whole range.
 fn key() -> impl Strategy<Value = Option<i64>> {
-    prop_oneof![Just(None), (-20i64..20).prop_map(Some), (0i64..40).prop_map(|n| Some(n << 56)), any::<i64>().prop_map(Some)]
+    prop_oneof![
+        Just(None),
+        (-20i64..20).prop_map(Some),
+        (0i64..40).prop_map(|n| Some(n << 56)),
+        any::<i64>().prop_map(Some)
+    ]
 }
 
 proptest! {

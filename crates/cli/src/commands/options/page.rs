@@ -8,10 +8,12 @@ use super::{Topic, TopicKind, told};
 pub(super) fn render(topics: &[Topic]) -> String {
     let mut text = String::from(
         "# Options\n\nMade from the definitions by `riverrun options --markdown > docs/options.md`; a test compares the two. On the command line: \
-        `riverrun options`,\n`riverrun options kafka`.\n\nA duration is a number and a unit (`10 s`, `5 min`; without a unit, milliseconds), a size likewise (`2 mb`). `#` in a key stands \
-        for the name of a column, `*`\nfor any rest.\n",
+        `riverrun options`,\n`riverrun options kafka`.\n\nA duration is a number and a unit (`10 s`, `5 min`; without a unit, milliseconds), a size likewise (`2 mb`). \
+        `#` in a key stands for the name of a column, `*`\nfor any rest.\n",
     );
-    for (kind, title) in [(TopicKind::Connector, "Connectors"), (TopicKind::Format, "Formats"), (TopicKind::Settings, "Settings")] {
+    for (kind, title) in
+        [(TopicKind::Connector, "Connectors"), (TopicKind::Format, "Formats"), (TopicKind::Settings, "Settings")]
+    {
         let _ = writeln!(text, "\n## {title}");
         for topic in topics.iter().filter(|topic| topic.kind == kind) {
             if kind != TopicKind::Settings {
@@ -48,7 +50,13 @@ fn metadata(text: &mut String, topic: &Topic) {
     text.push_str("\n| metadata | type | written | |\n|---|---|---|---|\n");
     for key in &topic.metadata {
         let written = if key.writable { "yes" } else { "no" };
-        let _ = writeln!(text, "| `{}` | `{}` | {written} | {} |", key.key, cell(&key.data_type.to_string()), cell(key.description));
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {written} | {} |",
+            key.key,
+            cell(&key.data_type.to_string()),
+            cell(key.description)
+        );
     }
 }
 

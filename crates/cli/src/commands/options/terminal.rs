@@ -11,7 +11,9 @@ const WIDTH: usize = 100;
 pub(super) fn overview(topics: &[Topic]) -> String {
     let mut text = String::new();
     let width = topics.iter().map(|topic| topic.name.len()).max().unwrap_or(0);
-    for (kind, title) in [(TopicKind::Connector, "Connectors"), (TopicKind::Format, "Formats"), (TopicKind::Settings, "Session")] {
+    for (kind, title) in
+        [(TopicKind::Connector, "Connectors"), (TopicKind::Format, "Formats"), (TopicKind::Settings, "Session")]
+    {
         let _ = writeln!(text, "{title}:");
         for topic in topics.iter().filter(|topic| topic.kind == kind) {
             let _ = writeln!(text, "  {:width$}  {}", topic.name, topic.description);
@@ -45,7 +47,13 @@ pub(super) fn topic(topic: &Topic) -> String {
         text.push_str("\nMetadata columns (METADATA FROM '...'):\n");
     }
     for key in &topic.metadata {
-        let _ = writeln!(text, "\n'{}'  {}{}", key.key, key.data_type, if key.writable { ", also written" } else { ", VIRTUAL" });
+        let _ = writeln!(
+            text,
+            "\n'{}'  {}{}",
+            key.key,
+            key.data_type,
+            if key.writable { ", also written" } else { ", VIRTUAL" }
+        );
         wrap(&mut text, key.description);
     }
     text
@@ -81,6 +89,9 @@ mod tests {
     fn paragraphs_are_broken_between_words() {
         let mut text = String::new();
         wrap(&mut text, &"word ".repeat(40));
-        assert!(text.lines().count() > 1 && text.lines().all(|line| line.starts_with("    word") && line.len() <= WIDTH), "{text}");
+        assert!(
+            text.lines().count() > 1 && text.lines().all(|line| line.starts_with("    word") && line.len() <= WIDTH),
+            "{text}"
+        );
     }
 }

@@ -17,8 +17,12 @@ const COLUMNS: [(&str, LogicalType); 3] =
     [("account", LogicalType::BigInt), ("place", LogicalType::STRING), ("amount", LogicalType::BigInt)];
 const CREATE: &str = "CREATE TABLE report (account BIGINT PRIMARY KEY, place VARCHAR(100), amount BIGINT)";
 
+/// A busy machine may take long to start a server again.
 fn server_table(url: &str) -> Table {
-    Table::new(url, "report", &COLUMNS, &[0]).with("username", "test").with("password", "test")
+    Table::new(url, "report", &COLUMNS, &[0])
+        .with("username", "test")
+        .with("password", "test")
+        .with("connection.max-retry-timeout", "3 min")
 }
 
 /// Writes 10 rows before the outage and 10 while it lasts.

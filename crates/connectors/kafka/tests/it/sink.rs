@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use riverrun_connect::Flush;
 use riverrun_data::{ChangelogMode, RowKind};
 use riverrun_kafka::{KAFKA, UPSERT_KAFKA};
-use riverrun_testkit::{KafkaServer, kafka, unique};
+use riverrun_testkit::{KafkaServer, kafka, unique, wait_until};
 
 use crate::harness::{LIMIT, Reading, batch, connector, people, sorted, task, write_all, writer};
 
@@ -92,7 +92,8 @@ fn a_writer_that_waits_ends_when_the_job_stops() {
     let batch = batch(&table, &rows.iter().map(String::as_str).collect::<Vec<_>>());
     let error = thread::scope(|scope| {
         let writing = scope.spawn(|| writer.write(batch).and_then(|()| writer.flush(Flush::Barrier)).unwrap_err());
-        thread::sleep(Duration::from_millis(200));
+        // The buffer holds ten, and nobody takes them.
+        wait_until(LIMIT, "the buffer to be full", || context.counters.counter("numRecordsOut").get() == 10);
         context.cancellation.cancel();
         writing.join().unwrap()
     });

@@ -115,3 +115,37 @@ fn held_back_changes_are_written_by_count_by_time_and_by_flush_and_only_the_last
     expected.push(value(5, "eve", 50));
     assert_eq!(records(&topic), expected);
 }
+
+#[test]
+fn a_null_key_cannot_be_written() {
+    let topic = kafka().topic("upsert_null_key", 1);
+    let bootstrap = kafka().bootstrap();
+    let options = [
+        ("properties.bootstrap.servers", bootstrap.as_str()),
+        ("topic", topic.as_str()),
+        ("key.format", "raw"),
+        ("value.format", "csv"),
+    ];
+    let mut table = table(&UPSERT_KAFKA, &[("id", LogicalType::STRING), ("name", LogicalType::STRING)], &options);
+    table.primary_key = vec![0];
+    let error = writer(&table).write(batch(&table, &["1|ann", "NULL|bob"])).unwrap_err().to_string();
+    assert!(error.contains("NULL key"), "{error}");
+}
+
+#[test]
+fn a_table_of_nothing_but_its_key_is_written_and_read() {
+    let topic = kafka().topic("upsert_key_only", 1);
+    let bootstrap = kafka().bootstrap();
+    let options = [
+        ("properties.bootstrap.servers", bootstrap.as_str()),
+        ("topic", topic.as_str()),
+        ("key.format", "json"),
+        ("value.format", "json"),
+        ("value.fields-include", "EXCEPT_KEY"),
+    ];
+    let mut table = table(&UPSERT_KAFKA, &[("id", LogicalType::BigInt)], &options);
+    table.primary_key = vec![0];
+    write_all(&table, batch(&table, &["+I1", "-D2"]));
+    assert_eq!(records(&topic), [r#"{"id":1} {}"#, r#"{"id":2} <null>"#]);
+    assert_eq!(Reading::start(&table).take_exactly(2), ["+U1", "-D2"]);
+}

@@ -1,5 +1,6 @@
 //! Sinks: one that collects and does what closures say.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -24,6 +25,7 @@ type Deadline = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
 #[derive(Clone)]
 pub struct Collect {
     seen: Arc<Mutex<Vec<(usize, Seen)>>>,
+    rows_seen: Arc<AtomicUsize>,
     pub on_writer: Hook,
     /// Called with everything before it is remembered.
     pub act: Act,
@@ -35,6 +37,7 @@ impl Default for Collect {
     fn default() -> Self {
         Self {
             seen: Arc::default(),
+            rows_seen: Arc::default(),
             on_writer: Arc::new(|_| Ok(())),
             act: Arc::new(|_, _| Ok(())),
             deadline: Arc::new(|| None),
@@ -63,6 +66,11 @@ impl Collect {
             .iter()
             .filter_map(|(subtask, seen)| if let Seen::Rows(rows) = seen { Some((*subtask, rows)) } else { None });
         rows.flat_map(|(subtask, rows)| rows.0.iter().map(move |row| (subtask, *row))).collect()
+    }
+
+    /// How many rows it has seen, without a look at them.
+    pub fn count(&self) -> usize {
+        self.rows_seen.load(Ordering::SeqCst)
     }
 
     pub fn rows(&self) -> Vec<Row> {
@@ -100,7 +108,9 @@ struct Writer {
 impl Writer {
     fn see(&self, seen: Seen) -> Result<()> {
         (self.sink.act)(&self.context, &seen)?;
+        let rows = if let Seen::Rows(rows) = &seen { rows.0.len() } else { 0 };
         self.sink.seen.lock().unwrap().push((self.context.subtask, seen));
+        self.sink.rows_seen.fetch_add(rows, Ordering::SeqCst);
         Ok(())
     }
 }

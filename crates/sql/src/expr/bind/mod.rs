@@ -82,13 +82,19 @@ impl<'a> Binder<'a> {
             Ast::Prefixed { value, .. } => self.bind(value),
             Ast::Function(function) => self.function(function),
             Ast::Cast { kind, expr, data_type, .. } => self.explicit_cast(kind, expr, data_type),
-            Ast::Case { operand, conditions, else_result, .. } => self.case(operand.as_deref(), conditions, else_result.as_deref()),
+            Ast::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref())
+            }
             Ast::BinaryOp { left, op, right } => self.binary(left, op, right),
             Ast::UnaryOp { op, expr } => self.unary(op, expr),
             Ast::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Ast::InList { expr, list, negated } => self.in_list(expr, list, *negated),
-            Ast::Like { negated, expr, pattern, escape_char, any: false } => self.pattern("LIKE", *negated, expr, pattern, escape_char.as_deref()),
-            Ast::SimilarTo { negated, expr, pattern, escape_char } => self.pattern("SIMILAR TO", *negated, expr, pattern, escape_char.as_deref()),
+            Ast::Like { negated, expr, pattern, escape_char, any: false } => {
+                self.pattern("LIKE", *negated, expr, pattern, escape_char.as_deref())
+            }
+            Ast::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.pattern("SIMILAR TO", *negated, expr, pattern, escape_char.as_deref())
+            }
             Ast::IsNull(e) => self.call_on("IS NULL", &[e]),
             Ast::IsNotNull(e) => self.call_on("IS NOT NULL", &[e]),
             Ast::IsTrue(e) => self.call_on("IS TRUE", &[e]),
@@ -134,7 +140,9 @@ impl<'a> Binder<'a> {
         match op {
             UnaryOperator::Plus => self.bind(operand),
             UnaryOperator::Minus => match operand {
-                ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => literal::number(&format!("-{text}")),
+                ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => {
+                    literal::number(&format!("-{text}"))
+                }
                 _ => self.call_on("NEG", &[operand]),
             },
             UnaryOperator::Not => {
@@ -150,10 +158,14 @@ impl<'a> Binder<'a> {
         let ast::DataType::Custom(name, _) = target else {
             return Err(Error::not_supported("this form of cast").hint("write CAST(value AS type)"));
         };
-        let text = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str()).unwrap_or_default();
+        let text =
+            name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str()).unwrap_or_default();
         let mut target = parse_data_type_text(text)?;
         if !types::explicit_cast_allowed(&input.data_type.logical, &target.logical) {
-            return Err(error_at(operand.span(), format!("Cast function cannot convert value of type {} to type {}", input.data_type, target.logical)));
+            return Err(error_at(
+                operand.span(),
+                format!("Cast function cannot convert value of type {} to type {}", input.data_type, target.logical),
+            ));
         }
         let mode = if matches!(kind, ast::CastKind::TryCast) { CastMode::Try } else { CastMode::Strict };
         target.nullable = input.data_type.nullable || mode == CastMode::Try;
@@ -173,9 +185,11 @@ impl<'a> Binder<'a> {
 /// No such function, or it does not take these arguments.
 pub(crate) fn call_bound(name: &str, args: Vec<Expr>) -> Result<Expr> {
     let function = functions::lookup(name).ok_or_else(|| Error::internal(format!("the function {name} is missing")))?;
-    let arguments: Vec<Argument> = args.iter().map(|arg| Argument { data_type: arg.data_type.clone(), literal: arg.literal().cloned() }).collect();
+    let arguments: Vec<Argument> =
+        args.iter().map(|arg| Argument { data_type: arg.data_type.clone(), literal: arg.literal().cloned() }).collect();
     let bound = function.bind(&arguments)?;
-    let args = args.into_iter().zip(&bound.arguments).map(|(arg, wanted)| cast(arg, wanted, CastMode::Implicit)).collect();
+    let args =
+        args.into_iter().zip(&bound.arguments).map(|(arg, wanted)| cast(arg, wanted, CastMode::Implicit)).collect();
     let data_type = bound.returns.clone();
     let name = function.names.first().copied().unwrap_or("?");
     Ok(Expr { kind: ExprKind::Call(super::Call { name, bound, args }), data_type, position: None })
@@ -186,7 +200,12 @@ pub(crate) fn cast(expr: Expr, target: &DataType, mode: CastMode) -> Expr {
     if expr.data_type.logical == target.logical {
         return expr;
     }
+    if mode == CastMode::Implicit && !types::needs_cast(&expr.data_type, target) {
+        let data_type = DataType { logical: target.logical.clone(), nullable: expr.data_type.nullable };
+        return Expr { data_type, ..expr };
+    }
     let position = expr.position;
-    let data_type = DataType { logical: target.logical.clone(), nullable: expr.data_type.nullable || mode == CastMode::Try };
+    let data_type =
+        DataType { logical: target.logical.clone(), nullable: expr.data_type.nullable || mode == CastMode::Try };
     Expr { kind: ExprKind::Cast(Box::new(expr), mode), data_type, position }
 }

@@ -14,10 +14,25 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::comparison_type;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ITEM"], usage: "array[index] or map[key]", description: "The element at an index, counted from 1, or the value of a key; NULL where there is none.", choose: item },
+    ScalarFunction {
+        names: &["ITEM"],
+        usage: "array[index] or map[key]",
+        description: "The element at an index, counted from 1, or the value of a key; NULL where there is none.",
+        choose: item,
+    },
     ScalarFunction { names: &["FIELD"], usage: "row.field", description: "A field of a row.", choose: field },
-    ScalarFunction { names: &["CARDINALITY"], usage: "CARDINALITY(array or map)", description: "How many elements or entries there are.", choose: cardinality },
-    ScalarFunction { names: &["ELEMENT"], usage: "ELEMENT(array)", description: "The only element of an array; NULL of an empty one, a failure if there are more.", choose: element },
+    ScalarFunction {
+        names: &["CARDINALITY"],
+        usage: "CARDINALITY(array or map)",
+        description: "How many elements or entries there are.",
+        choose: cardinality,
+    },
+    ScalarFunction {
+        names: &["ELEMENT"],
+        usage: "ELEMENT(array)",
+        description: "The only element of an array; NULL of an empty one, a failure if there are more.",
+        choose: element,
+    },
 ];
 
 fn item(args: &[Argument]) -> Choice {
@@ -49,14 +64,19 @@ fn item(args: &[Argument]) -> Choice {
 }
 
 fn check_index(index: i64) -> Result<()> {
-    if index >= 1 { Ok(()) } else { Err(bad_value(format!("Array element access needs an index starting at 1 but was {index}."))) }
+    if index >= 1 {
+        Ok(())
+    } else {
+        Err(bad_value(format!("Array element access needs an index starting at 1 but was {index}.")))
+    }
 }
 
 fn of_map(map: &Argument, key: &Argument) -> Choice {
     let (key_type, value_type) = entries_of(map)?;
     let common = comparison_type(&key_type.logical, &key.data_type.logical, false).ok_or(Refusal::Types)?;
     // Keys are compared as they are; the argument is converted to their type.
-    let wanted = if common.is_character() || common.is_binary() { key.data_type.clone() } else { key.as_type(key_type.logical) };
+    let wanted =
+        if common.is_character() || common.is_binary() { key.data_type.clone() } else { key.as_type(key_type.logical) };
     let returns = DataType::nullable(value_type.logical);
     Ok(Bound::new(vec![map.data_type.clone(), wanted], returns, |args, context| {
         let [map, key] = args else { return Err(Error::internal("no map or no key")) };
@@ -83,7 +103,10 @@ fn field(args: &[Argument]) -> Choice {
         let error = Error::user(format!("the row has no field '{wanted}'"));
         Refusal::Because(match riverrun_base::nearest(wanted, fields.iter().map(|field| field.name.as_str())) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
-            None => error.hint(format!("its fields are {}", fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", "))),
+            None => error.hint(format!(
+                "its fields are {}",
+                fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
+            )),
         })
     })?;
     let data_type = &fields[place].data_type;
@@ -114,7 +137,8 @@ fn cardinality(args: &[Argument]) -> Choice {
     Ok(Bound::new(vec![arg.data_type.clone()], arg.as_type(L::Int), move |args: &[Value], context: &EvalContext| {
         let value = one(args)?;
         let rows = Rows::all(args, context);
-        let length = |range: Option<std::ops::Range<usize>>| Ok(range.and_then(|range| i32::try_from(range.len()).ok()));
+        let length =
+            |range: Option<std::ops::Range<usize>>| Ok(range.and_then(|range| i32::try_from(range.len()).ok()));
         if is_map {
             let maps = Maps::new(value)?;
             return rows.try_numbers::<Int32Type>(&ArrowType::Int32, |row| length(maps.get(row)));

@@ -17,20 +17,60 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::common_type;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ARRAY_CONTAINS"], usage: "ARRAY_CONTAINS(array, value)", description: "Whether an array has an element; NULL is one too.", choose: contains },
-    ScalarFunction { names: &["ARRAY_POSITION"], usage: "ARRAY_POSITION(array, value)", description: "Where an element stands first, from 1; 0 where it does not.", choose: position },
-    ScalarFunction { names: &["ARRAY_REMOVE"], usage: "ARRAY_REMOVE(array, value)", description: "The array without the elements that equal a value.", choose: remove },
-    ScalarFunction { names: &["ARRAY_APPEND"], usage: "ARRAY_APPEND(array, value)", description: "The array with a value behind it.", choose: |args| extended(args, false) },
-    ScalarFunction { names: &["ARRAY_PREPEND"], usage: "ARRAY_PREPEND(array, value)", description: "The array with a value before it.", choose: |args| extended(args, true) },
-    ScalarFunction { names: &["ARRAY_REVERSE"], usage: "ARRAY_REVERSE(array)", description: "The elements in opposite order.", choose: reverse },
+    ScalarFunction {
+        names: &["ARRAY_CONTAINS"],
+        usage: "ARRAY_CONTAINS(array, value)",
+        description: "Whether an array has an element; NULL is one too.",
+        choose: contains,
+    },
+    ScalarFunction {
+        names: &["ARRAY_POSITION"],
+        usage: "ARRAY_POSITION(array, value)",
+        description: "Where an element stands first, from 1; 0 where it does not.",
+        choose: position,
+    },
+    ScalarFunction {
+        names: &["ARRAY_REMOVE"],
+        usage: "ARRAY_REMOVE(array, value)",
+        description: "The array without the elements that equal a value.",
+        choose: remove,
+    },
+    ScalarFunction {
+        names: &["ARRAY_APPEND"],
+        usage: "ARRAY_APPEND(array, value)",
+        description: "The array with a value behind it.",
+        choose: |args| extended(args, false),
+    },
+    ScalarFunction {
+        names: &["ARRAY_PREPEND"],
+        usage: "ARRAY_PREPEND(array, value)",
+        description: "The array with a value before it.",
+        choose: |args| extended(args, true),
+    },
+    ScalarFunction {
+        names: &["ARRAY_REVERSE"],
+        usage: "ARRAY_REVERSE(array)",
+        description: "The elements in opposite order.",
+        choose: reverse,
+    },
     ScalarFunction {
         names: &["ARRAY_SLICE"],
         usage: "ARRAY_SLICE(array, start [, end])",
         description: "The elements from a place to another, both counted from 1, or from the end where negative.",
         choose: slice,
     },
-    ScalarFunction { names: &["ARRAY_MAX"], usage: "ARRAY_MAX(array)", description: "The largest element; NULLs are left out.", choose: |args| extreme(args, Ordering::Greater) },
-    ScalarFunction { names: &["ARRAY_MIN"], usage: "ARRAY_MIN(array)", description: "The smallest element; NULLs are left out.", choose: |args| extreme(args, Ordering::Less) },
+    ScalarFunction {
+        names: &["ARRAY_MAX"],
+        usage: "ARRAY_MAX(array)",
+        description: "The largest element; NULLs are left out.",
+        choose: |args| extreme(args, Ordering::Greater),
+    },
+    ScalarFunction {
+        names: &["ARRAY_MIN"],
+        usage: "ARRAY_MIN(array)",
+        description: "The smallest element; NULLs are left out.",
+        choose: |args| extreme(args, Ordering::Less),
+    },
     ScalarFunction {
         names: &["ARRAY_SORT"],
         usage: "ARRAY_SORT(array [, ascending [, nulls_first]])",
@@ -46,7 +86,7 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
 ];
 
 /// The array and value as arguments of one element type.
-fn with_value<'a>(args: &'a [Argument]) -> Result<(&'a Argument, &'a Argument, DataType), Refusal> {
+fn with_value(args: &[Argument]) -> Result<(&Argument, &Argument, DataType), Refusal> {
     let [array, value] = exactly(args)?;
     let element = element_of(array)?;
     let common = common_type(&[element, value.data_type.clone()]).ok_or(Refusal::Types)?;
@@ -61,6 +101,7 @@ fn two(args: &[Value]) -> Result<(&Value, &Value)> {
 }
 
 /// The places of the elements that equal a row's value; NULL equals NULL.
+#[allow(clippy::type_complexity, reason = "a closure that is called in place")]
 fn found<'a>(args: &'a [Value]) -> Result<impl Fn(usize) -> Option<(std::ops::Range<usize>, Vec<usize>)> + 'a> {
     let (array, value) = two(args)?;
     let lists = Lists::new(array)?;
@@ -74,7 +115,10 @@ fn found<'a>(args: &'a [Value]) -> Result<impl Fn(usize) -> Option<(std::ops::Ra
 
 /// The types of the array and the value for a comparison of elements.
 fn compared(array: &Argument, value: &Argument, element: &DataType) -> Vec<DataType> {
-    vec![array.as_type(array_of(DataType { nullable: true, ..element.clone() })), value.as_type(element.logical.clone())]
+    vec![
+        array.as_type(array_of(DataType { nullable: true, ..element.clone() })),
+        value.as_type(element.logical.clone()),
+    ]
 }
 
 fn contains(args: &[Argument]) -> Choice {
@@ -87,15 +131,21 @@ fn contains(args: &[Argument]) -> Choice {
 
 fn position(args: &[Argument]) -> Choice {
     let (array, value, element) = with_value(args)?;
-    Ok(Bound::new(compared(array, value, &element), DataType { logical: L::Int, nullable: any_nullable(args) }, |args, context| {
-        let found = found(args)?;
-        let (_, value) = two(args)?;
-        let mask = if value.is_scalar() { 0 } else { usize::MAX };
-        Rows::all(args, context).try_numbers::<Int32Type>(&ArrowType::Int32, |row| {
-            let Some((range, places)) = found(row).filter(|_| value.array().is_valid(row & mask)) else { return Ok(None) };
-            Ok(Some(places.first().map_or(0, |cell| i32::try_from(cell - range.start + 1).unwrap_or(i32::MAX))))
-        })
-    }))
+    Ok(Bound::new(
+        compared(array, value, &element),
+        DataType { logical: L::Int, nullable: any_nullable(args) },
+        |args, context| {
+            let found = found(args)?;
+            let (_, value) = two(args)?;
+            let mask = if value.is_scalar() { 0 } else { usize::MAX };
+            Rows::all(args, context).try_numbers::<Int32Type>(&ArrowType::Int32, |row| {
+                let Some((range, places)) = found(row).filter(|_| value.array().is_valid(row & mask)) else {
+                    return Ok(None);
+                };
+                Ok(Some(places.first().map_or(0, |cell| i32::try_from(cell - range.start + 1).unwrap_or(i32::MAX))))
+            })
+        },
+    ))
 }
 
 fn remove(args: &[Argument]) -> Choice {
@@ -141,7 +191,11 @@ fn extended(args: &[Argument], before: bool) -> Choice {
 }
 
 /// A function from array to array that only chooses among its elements.
-fn chosen(args: &[Argument], arguments: Vec<DataType>, choose: impl Fn(&[Value], &Lists<'_>, usize) -> Result<Option<Vec<usize>>> + Send + Sync + 'static) -> Choice {
+fn chosen(
+    args: &[Argument],
+    arguments: Vec<DataType>,
+    choose: impl Fn(&[Value], &Lists<'_>, usize) -> Result<Option<Vec<usize>>> + Send + Sync + 'static,
+) -> Choice {
     element_of(&args[0])?;
     let returns = DataType { logical: args[0].data_type.logical.clone(), nullable: any_nullable(args) };
     let list = arrow(&returns);
@@ -186,7 +240,13 @@ fn slice(args: &[Argument]) -> Choice {
             },
         };
         let cells = place(start)..=last;
-        Ok(Some(cells.filter_map(|n| usize::try_from(n).ok()).map(|n| range.start + n).filter(|cell| range.contains(cell)).collect()))
+        Ok(Some(
+            cells
+                .filter_map(|n| usize::try_from(n).ok())
+                .map(|n| range.start + n)
+                .filter(|cell| range.contains(cell))
+                .collect(),
+        ))
     })
 }
 
@@ -197,18 +257,31 @@ fn comparator(array: &dyn Array, descending: bool, nulls_first: bool) -> Result<
 
 fn ordered(arg: &Argument) -> Result<DataType, Refusal> {
     let element = element_of(arg)?;
-    if matches!(element.logical, L::Array(_) | L::Map(..) | L::Multiset(_) | L::Row(_) | L::Null) { Err(Refusal::Types) } else { Ok(element) }
+    if matches!(element.logical, L::Array(_) | L::Map(..) | L::Multiset(_) | L::Row(_) | L::Null) {
+        Err(Refusal::Types)
+    } else {
+        Ok(element)
+    }
 }
 
 fn extreme(args: &[Argument], wanted: Ordering) -> Choice {
     let [array] = exactly(args)?;
     let element = ordered(array)?;
-    Ok(Bound::new(vec![array.data_type.clone()], DataType::nullable(element.logical), move |args: &[Value], context: &EvalContext| {
-        let lists = Lists::new(one(args)?)?;
-        let cells = lists.cells();
-        let compare = comparator(cells, false, true)?;
-        pick(cells, args, context, |row| lists.get(row)?.filter(|cell| cells.is_valid(*cell)).reduce(|best, cell| if compare(cell, best) == wanted { cell } else { best }))
-    }))
+    Ok(Bound::new(
+        vec![array.data_type.clone()],
+        DataType::nullable(element.logical),
+        move |args: &[Value], context: &EvalContext| {
+            let lists = Lists::new(one(args)?)?;
+            let cells = lists.cells();
+            let compare = comparator(cells, false, true)?;
+            pick(cells, args, context, |row| {
+                lists
+                    .get(row)?
+                    .filter(|cell| cells.is_valid(*cell))
+                    .reduce(|best, cell| if compare(cell, best) == wanted { cell } else { best })
+            })
+        },
+    ))
 }
 
 fn sort(args: &[Argument]) -> Choice {
@@ -219,7 +292,9 @@ fn sort(args: &[Argument]) -> Choice {
         arguments.push(arg.boolean()?);
     }
     chosen(args, arguments, |args, lists, row| {
-        let flag = |n: usize| -> Result<Option<Option<bool>>> { args.get(n).map(|value| Ok(value.cells::<BooleanArray>()?.get(row))).transpose() };
+        let flag = |n: usize| -> Result<Option<Option<bool>>> {
+            args.get(n).map(|value| Ok(value.cells::<BooleanArray>()?.get(row))).transpose()
+        };
         let (Some(range), ascending) = (lists.get(row), flag(1)?) else { return Ok(None) };
         let Some(ascending) = ascending.unwrap_or(Some(true)) else { return Ok(None) };
         let Some(nulls_first) = flag(2)?.unwrap_or(Some(ascending)) else { return Ok(None) };
@@ -241,10 +316,15 @@ fn join(args: &[Argument]) -> Choice {
         arguments.push(arg.text()?);
     }
     Ok(Bound::new(arguments, DataType { logical: L::STRING, nullable: any_nullable(args) }, |args, context| {
-        let [array, separator, replacement @ ..] = args else { return Err(Error::internal("ARRAY_JOIN without its arguments")) };
+        let [array, separator, replacement @ ..] = args else {
+            return Err(Error::internal("ARRAY_JOIN without its arguments"));
+        };
         let lists = Lists::new(array)?;
         let cells = lists.cells().as_string::<i32>();
-        let (separator, replacement) = (separator.cells::<StringArray>()?, replacement.first().map(|replacement| replacement.cells::<StringArray>()).transpose()?);
+        let (separator, replacement) = (
+            separator.cells::<StringArray>()?,
+            replacement.first().map(|replacement| replacement.cells::<StringArray>()).transpose()?,
+        );
         Rows::strict(args, context).texts(|row, out| {
             let Some(range) = lists.get(row) else { return Ok(false) };
             let mut between = "";

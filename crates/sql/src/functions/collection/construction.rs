@@ -15,9 +15,24 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::common_type;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ARRAY"], usage: "ARRAY[value, ...]", description: "An array of values, which are converted to their common type.", choose: array },
-    ScalarFunction { names: &["MAP"], usage: "MAP[key, value, ...]", description: "A map of keys and values; of a key that comes twice the last value counts.", choose: map },
-    ScalarFunction { names: &["ROW"], usage: "ROW(value, ...)", description: "A row of values; its fields are named EXPR$0, EXPR$1 and so on.", choose: row },
+    ScalarFunction {
+        names: &["ARRAY"],
+        usage: "ARRAY[value, ...]",
+        description: "An array of values, which are converted to their common type.",
+        choose: array,
+    },
+    ScalarFunction {
+        names: &["MAP"],
+        usage: "MAP[key, value, ...]",
+        description: "A map of keys and values; of a key that comes twice the last value counts.",
+        choose: map,
+    },
+    ScalarFunction {
+        names: &["ROW"],
+        usage: "ROW(value, ...)",
+        description: "A row of values; its fields are named EXPR$0, EXPR$1 and so on.",
+        choose: row,
+    },
 ];
 
 fn common(args: &[&Argument]) -> Result<DataType, Refusal> {
@@ -53,9 +68,14 @@ fn map(args: &[Argument]) -> Choice {
     if args.is_empty() || !args.len().is_multiple_of(2) {
         return Err(Refusal::because("Map requires an even number of arguments"));
     }
-    let (keys, values): (Vec<&Argument>, Vec<&Argument>) = (args.iter().step_by(2).collect(), args.iter().skip(1).step_by(2).collect());
+    let (keys, values): (Vec<&Argument>, Vec<&Argument>) =
+        (args.iter().step_by(2).collect(), args.iter().skip(1).step_by(2).collect());
     let (key, value) = (common(&keys)?, common(&values)?);
-    let arguments = args.iter().enumerate().map(|(n, arg)| arg.as_type(if n % 2 == 0 { key.logical.clone() } else { value.logical.clone() })).collect();
+    let arguments = args
+        .iter()
+        .enumerate()
+        .map(|(n, arg)| arg.as_type(if n % 2 == 0 { key.logical.clone() } else { value.logical.clone() }))
+        .collect();
     let returns = DataType::not_null(L::Map(Box::new(key), Box::new(value)));
     let map = arrow(&returns);
     Ok(Bound::new(arguments, returns, move |args, context| map_of(args, &map, context)).failing())
@@ -63,8 +83,10 @@ fn map(args: &[Argument]) -> Choice {
 
 fn map_of(args: &[Value], map: &ArrowType, context: &EvalContext) -> Result<Value> {
     let rows = Rows::all(args, context);
-    let (keys, values): (Vec<&dyn Array>, Vec<&dyn Array>) =
-        (args.iter().step_by(2).map(Value::array).collect(), args.iter().skip(1).step_by(2).map(Value::array).collect());
+    let (keys, values): (Vec<&dyn Array>, Vec<&dyn Array>) = (
+        args.iter().step_by(2).map(Value::array).collect(),
+        args.iter().skip(1).step_by(2).map(Value::array).collect(),
+    );
     let cell = |n: usize, row: usize| args.get(n).map_or(0, |value| place(value, row));
     // Whether the keys of two places are equal, for every pair of arguments.
     let mut same = Vec::new();
@@ -82,7 +104,9 @@ fn map_of(args: &[Value], map: &ArrowType, context: &EvalContext) -> Result<Valu
             if key.is_null(cell(2 * n, row)) {
                 return Err(bad_value("The key of a map is NULL"));
             }
-            let known = entries.iter_mut().find(|(first, _)| same[pairs(*first) + n - first - 1](cell(2 * first, row), cell(2 * n, row)));
+            let known = entries
+                .iter_mut()
+                .find(|(first, _)| same[pairs(*first) + n - first - 1](cell(2 * first, row), cell(2 * n, row)));
             match known {
                 Some(entry) => entry.1 = n,
                 None => entries.push((n, n)),
@@ -114,7 +138,11 @@ fn row(args: &[Argument]) -> Choice {
     if args.is_empty() {
         return Err(Refusal::Count);
     }
-    let fields = args.iter().enumerate().map(|(n, arg)| RowField { name: format!("EXPR${n}"), data_type: arg.data_type.clone() }).collect();
+    let fields = args
+        .iter()
+        .enumerate()
+        .map(|(n, arg)| RowField { name: format!("EXPR${n}"), data_type: arg.data_type.clone() })
+        .collect();
     let arguments = args.iter().map(|arg| arg.data_type.clone()).collect();
     let returns = DataType::not_null(L::Row(fields));
     let ArrowType::Struct(fields) = arrow(&returns) else { return Err(Refusal::Types) };

@@ -22,7 +22,11 @@ pub(super) struct Lists<'a> {
 
 impl<'a> Lists<'a> {
     pub(super) fn new(value: &'a Value) -> Result<Self> {
-        let list = value.array().as_any().downcast_ref().ok_or_else(|| Error::internal(format!("{} is no array", value.array().data_type())))?;
+        let list = value
+            .array()
+            .as_any()
+            .downcast_ref()
+            .ok_or_else(|| Error::internal(format!("{} is no array", value.array().data_type())))?;
         Ok(Self { list, mask: if value.is_scalar() { 0 } else { usize::MAX } })
     }
 
@@ -52,7 +56,11 @@ pub(super) struct Maps<'a> {
 
 impl<'a> Maps<'a> {
     pub(super) fn new(value: &'a Value) -> Result<Self> {
-        let map = value.array().as_any().downcast_ref().ok_or_else(|| Error::internal(format!("{} is no map", value.array().data_type())))?;
+        let map = value
+            .array()
+            .as_any()
+            .downcast_ref()
+            .ok_or_else(|| Error::internal(format!("{} is no map", value.array().data_type())))?;
         Ok(Self { map, mask: if value.is_scalar() { 0 } else { usize::MAX } })
     }
 
@@ -93,7 +101,13 @@ impl Chosen {
     pub(super) fn finish(self, arrays: &[&dyn Array], list: &ArrowType) -> Result<ListArray> {
         let ArrowType::List(element) = list else { return Err(Error::internal(format!("{list} is no array"))) };
         let values = gather(arrays, &self.places)?;
-        ListArray::try_new(Arc::clone(element), OffsetBuffer::from_lengths(self.lengths), values, Some(NullBuffer::from(self.valid))).map_err(arrow_error)
+        ListArray::try_new(
+            Arc::clone(element),
+            OffsetBuffer::from_lengths(self.lengths),
+            values,
+            Some(NullBuffer::from(self.valid)),
+        )
+        .map_err(arrow_error)
     }
 
     /// The places, and the offsets of the rows among them.
@@ -114,9 +128,15 @@ pub(super) fn gather(arrays: &[&dyn Array], places: &[(usize, usize)]) -> Result
 }
 
 /// One cell for each row; `None` makes NULL.
-pub(super) fn pick(cells: &ArrayRef, args: &[Value], context: &EvalContext, mut cell: impl FnMut(usize) -> Option<usize>) -> Result<Value> {
+pub(super) fn pick(
+    cells: &ArrayRef,
+    args: &[Value],
+    context: &EvalContext,
+    mut cell: impl FnMut(usize) -> Option<usize>,
+) -> Result<Value> {
     let rows = Rows::all(args, context);
-    let places: UInt32Array = (0..rows.count()).map(|row| cell(row).and_then(|cell| u32::try_from(cell).ok())).collect();
+    let places: UInt32Array =
+        (0..rows.count()).map(|row| cell(row).and_then(|cell| u32::try_from(cell).ok())).collect();
     let picked = compute::take(cells, &places, None).map_err(arrow_error)?;
     Ok(if rows.is_constant() { Value::scalar(picked) } else { Value::Array(picked) })
 }

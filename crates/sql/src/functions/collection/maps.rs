@@ -17,11 +17,36 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::common_type;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["MAP_KEYS"], usage: "MAP_KEYS(map)", description: "The keys as an array.", choose: |args| part(args, Part::Keys) },
-    ScalarFunction { names: &["MAP_VALUES"], usage: "MAP_VALUES(map)", description: "The values as an array.", choose: |args| part(args, Part::Values) },
-    ScalarFunction { names: &["MAP_ENTRIES"], usage: "MAP_ENTRIES(map)", description: "The entries as an array of rows of key and value.", choose: |args| part(args, Part::Entries) },
-    ScalarFunction { names: &["MAP_FROM_ARRAYS"], usage: "MAP_FROM_ARRAYS(keys, values)", description: "A map of an array of keys and one of values, of one length.", choose: from_arrays },
-    ScalarFunction { names: &["MAP_UNION"], usage: "MAP_UNION(map, ...)", description: "A map of the entries of all; of a key that comes twice the last value counts.", choose: union },
+    ScalarFunction {
+        names: &["MAP_KEYS"],
+        usage: "MAP_KEYS(map)",
+        description: "The keys as an array.",
+        choose: |args| part(args, Part::Keys),
+    },
+    ScalarFunction {
+        names: &["MAP_VALUES"],
+        usage: "MAP_VALUES(map)",
+        description: "The values as an array.",
+        choose: |args| part(args, Part::Values),
+    },
+    ScalarFunction {
+        names: &["MAP_ENTRIES"],
+        usage: "MAP_ENTRIES(map)",
+        description: "The entries as an array of rows of key and value.",
+        choose: |args| part(args, Part::Entries),
+    },
+    ScalarFunction {
+        names: &["MAP_FROM_ARRAYS"],
+        usage: "MAP_FROM_ARRAYS(keys, values)",
+        description: "A map of an array of keys and one of values, of one length.",
+        choose: from_arrays,
+    },
+    ScalarFunction {
+        names: &["MAP_UNION"],
+        usage: "MAP_UNION(map, ...)",
+        description: "A map of the entries of all; of a key that comes twice the last value counts.",
+        choose: union,
+    },
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,10 +78,14 @@ fn part(args: &[Argument], part: Part) -> Choice {
             Part::Values => Arc::clone(map.values()),
             Part::Entries => {
                 let ArrowType::Struct(fields) = element.data_type() else { return Err(Error::internal("no row")) };
-                Arc::new(StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), Arc::clone(map.values())], None).map_err(arrow_error)?)
+                Arc::new(
+                    StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), Arc::clone(map.values())], None)
+                        .map_err(arrow_error)?,
+                )
             }
         };
-        let array = ListArray::try_new(Arc::clone(element), map.offsets().clone(), values, map.nulls().cloned()).map_err(arrow_error)?;
+        let array = ListArray::try_new(Arc::clone(element), map.offsets().clone(), values, map.nulls().cloned())
+            .map_err(arrow_error)?;
         Ok(rows.value(array))
     }))
 }
@@ -107,7 +136,9 @@ fn union(args: &[Argument]) -> Choice {
             let ranges: Option<Vec<_>> = maps.iter().map(|maps| maps.get(row)).collect();
             match ranges {
                 None => entries.push_null(),
-                Some(ranges) => entries.push(ranges.into_iter().enumerate().flat_map(|(n, range)| range.map(move |cell| ((n, cell), (n, cell)))))?,
+                Some(ranges) => entries.push(
+                    ranges.into_iter().enumerate().flat_map(|(n, range)| range.map(move |cell| ((n, cell), (n, cell)))),
+                )?,
             }
         }
         Ok(rows.value(entries.finish(&map, &values)?))

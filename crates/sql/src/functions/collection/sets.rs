@@ -12,15 +12,30 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::common_type;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ARRAY_DISTINCT"], usage: "ARRAY_DISTINCT(array)", description: "The elements, each once.", choose: |args| of_arrays(args, 1..=1, Operation::Union) },
-    ScalarFunction { names: &["ARRAY_UNION"], usage: "ARRAY_UNION(array, array)", description: "The elements of both arrays, each once.", choose: |args| of_arrays(args, 2..=2, Operation::Union) },
+    ScalarFunction {
+        names: &["ARRAY_DISTINCT"],
+        usage: "ARRAY_DISTINCT(array)",
+        description: "The elements, each once.",
+        choose: |args| of_arrays(args, 1..=1, Operation::Union),
+    },
+    ScalarFunction {
+        names: &["ARRAY_UNION"],
+        usage: "ARRAY_UNION(array, array)",
+        description: "The elements of both arrays, each once.",
+        choose: |args| of_arrays(args, 2..=2, Operation::Union),
+    },
     ScalarFunction {
         names: &["ARRAY_EXCEPT"],
         usage: "ARRAY_EXCEPT(array, array)",
         description: "The elements of the first array that the second does not have, each once.",
         choose: |args| of_arrays(args, 2..=2, Operation::Except),
     },
-    ScalarFunction { names: &["ARRAY_INTERSECT"], usage: "ARRAY_INTERSECT(array, array)", description: "The elements that both arrays have, each once.", choose: |args| of_arrays(args, 2..=2, Operation::Intersect) },
+    ScalarFunction {
+        names: &["ARRAY_INTERSECT"],
+        usage: "ARRAY_INTERSECT(array, array)",
+        description: "The elements that both arrays have, each once.",
+        choose: |args| of_arrays(args, 2..=2, Operation::Intersect),
+    },
     ScalarFunction {
         names: &["ARRAY_CONCAT"],
         usage: "ARRAY_CONCAT(array, ...)",
@@ -42,8 +57,15 @@ fn of_arrays(args: &[Argument], allowed: std::ops::RangeInclusive<usize>, operat
     let elements = args.iter().map(element_of).collect::<Result<Vec<_>, Refusal>>()?;
     let element = common_type(&elements).ok_or(Refusal::Types)?;
     // Of a difference or an intersection, the first array tells whether there can be NULLs.
-    let nullable = if matches!(operation, Operation::Except | Operation::Intersect) { elements[0].nullable } else { element.nullable };
-    let returns = DataType { logical: array_of(DataType { logical: element.logical.clone(), nullable }), nullable: any_nullable(args) };
+    let nullable = if matches!(operation, Operation::Except | Operation::Intersect) {
+        elements[0].nullable
+    } else {
+        element.nullable
+    };
+    let returns = DataType {
+        logical: array_of(DataType { logical: element.logical.clone(), nullable }),
+        nullable: any_nullable(args),
+    };
     let list = arrow(&returns);
     let arguments = args.iter().map(|arg| arg.as_type(array_of(element.clone()))).collect();
     Ok(Bound::new(arguments, returns, move |args: &[Value], context: &EvalContext| {
@@ -63,7 +85,8 @@ fn of_arrays(args: &[Argument], allowed: std::ops::RangeInclusive<usize>, operat
                 chosen.push(all);
                 continue;
             }
-            let in_second = |place| ranges.get(1).is_some_and(|range| range.clone().any(|cell| equal.are(place, (1, cell))));
+            let in_second =
+                |place| ranges.get(1).is_some_and(|range| range.clone().any(|cell| equal.are(place, (1, cell))));
             let mut kept: Vec<(usize, usize)> = Vec::new();
             for place in all {
                 let wanted = match operation {

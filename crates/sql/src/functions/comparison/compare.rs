@@ -45,7 +45,8 @@ impl Operator {
 /// A kernel of a comparison.
 pub(super) type Comparison = Box<dyn Fn(&[Value], &EvalContext) -> Result<Value> + Send + Sync>;
 
-type ArrowComparison = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> std::result::Result<BooleanArray, ArrowError>;
+type ArrowComparison =
+    fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> std::result::Result<BooleanArray, ArrowError>;
 
 /// The kernel for sides of the type `common`.
 pub(super) fn kernel(operator: Operator, common: &L) -> Comparison {
@@ -125,7 +126,8 @@ pub(super) fn decimal_kernel(operator: Operator) -> Comparison {
         let [left, right] = args else { return Err(Error::internal("a comparison has two sides")) };
         let scales = (scale_of(left)?, scale_of(right)?);
         let (a, b) = (left.cells::<Decimal128Array>()?, right.cells::<Decimal128Array>()?);
-        Ok(Rows::strict(args, context).booleans(|row| operator.holds(Some(compare_decimals(a.at(row), scales.0, b.at(row), scales.1)))))
+        Ok(Rows::strict(args, context)
+            .booleans(|row| operator.holds(Some(compare_decimals(a.at(row), scales.0, b.at(row), scales.1)))))
     })
 }
 
@@ -144,22 +146,20 @@ fn compare_decimals(a: i128, scale_a: u32, b: i128, scale_b: u32) -> Ordering {
 /// The kernel of `IS [NOT] DISTINCT FROM` for sides of the type `common`.
 pub(super) fn distinct_kernel(distinct: bool, common: &L) -> Comparison {
     match common {
-        L::Array(_) | L::Map(..) | L::Multiset(_) | L::Row(_) => {
-            Box::new(move |args, context| {
-                let [left, right] = args else { return Err(Error::internal("a comparison has two sides")) };
-                let equal = nested::equality(args)?;
-                let (a, b) = (left.array(), right.array());
-                let (mask_a, mask_b) = (mask(left), mask(right));
-                Ok(Rows::all(args, context).booleans(|row| {
-                    let same = match (a.is_null(row & mask_a), b.is_null(row & mask_b)) {
-                        (true, true) => true,
-                        (false, false) => equal(row),
-                        _ => false,
-                    };
-                    same != distinct
-                }))
-            })
-        }
+        L::Array(_) | L::Map(..) | L::Multiset(_) | L::Row(_) => Box::new(move |args, context| {
+            let [left, right] = args else { return Err(Error::internal("a comparison has two sides")) };
+            let equal = nested::equality(args)?;
+            let (a, b) = (left.array(), right.array());
+            let (mask_a, mask_b) = (mask(left), mask(right));
+            Ok(Rows::all(args, context).booleans(|row| {
+                let same = match (a.is_null(row & mask_a), b.is_null(row & mask_b)) {
+                    (true, true) => true,
+                    (false, false) => equal(row),
+                    _ => false,
+                };
+                same != distinct
+            }))
+        }),
         L::Null => Box::new(move |_, _| Ok(Value::boolean(!distinct))),
         _ => {
             let compare: ArrowComparison = if distinct { cmp::distinct } else { cmp::not_distinct };

@@ -12,6 +12,7 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, bad_value, coun
 use crate::functions::{Argument, Bound};
 
 /// A pattern made ready to match.
+#[allow(clippy::large_enum_variant, reason = "one for each call in a script")]
 enum Pattern {
     /// No wildcard.
     Exact(Box<str>),
@@ -42,7 +43,9 @@ impl Pattern {
         while let Some(character) = rest.next() {
             tokens.push(match character {
                 _ if Some(character) == escape => match rest.next() {
-                    Some(escaped) if escaped == '%' || escaped == '_' || Some(escaped) == escape => Token::Character(escaped),
+                    Some(escaped) if escaped == '%' || escaped == '_' || Some(escaped) == escape => {
+                        Token::Character(escaped)
+                    }
                     _ => return Err(bad_value(format!("Invalid escape sequence in the pattern '{pattern}'"))),
                 },
                 '%' if tokens.last() == Some(&Token::Any) => continue,
@@ -52,11 +55,16 @@ impl Pattern {
             });
         }
         let text = |tokens: &[Token]| -> Option<Box<str>> {
-            let plain: Option<String> = tokens.iter().map(|token| if let Token::Character(character) = token { Some(*character) } else { None }).collect();
+            let plain: Option<String> = tokens
+                .iter()
+                .map(|token| if let Token::Character(character) = token { Some(*character) } else { None })
+                .collect();
             plain.map(String::into_boxed_str)
         };
         let special = match tokens.as_slice() {
-            [Token::Any, middle @ .., Token::Any] => text(middle).map(|text| Self::Contains(Finder::new(text.as_bytes()).into_owned())),
+            [Token::Any, middle @ .., Token::Any] => {
+                text(middle).map(|text| Self::Contains(Finder::new(text.as_bytes()).into_owned()))
+            }
             [Token::Any, rest @ ..] => text(rest).map(Self::Suffix),
             [first @ .., Token::Any] => text(first).map(Self::Prefix),
             all => text(all).map(Self::Exact),
@@ -131,11 +139,14 @@ pub(super) fn choose(args: &[Argument]) -> Choice {
     }
     let kernel = |args: &[crate::eval::Value], context: &crate::eval::EvalContext| {
         let cells = args.iter().map(|arg| arg.cells::<StringArray>()).collect::<Result<Vec<_>>>()?;
-        let [text, pattern, escape @ ..] = cells.as_slice() else { return Err(Error::internal("LIKE without a pattern")) };
+        let [text, pattern, escape @ ..] = cells.as_slice() else {
+            return Err(Error::internal("LIKE without a pattern"));
+        };
         // A constant pattern is parsed once for the batch, and so is one that repeats from row to row.
         let mut last: Option<(&str, Option<&str>, Pattern)> = None;
         Rows::strict(args, context).try_booleans(|row| {
-            let (wanted, escape) = (pattern.at(row), escape.first().map(|escape: &Column<&StringArray>| escape.at(row)));
+            let (wanted, escape) =
+                (pattern.at(row), escape.first().map(|escape: &Column<&StringArray>| escape.at(row)));
             let parsed = match &last {
                 Some((text, character, parsed)) if *text == wanted && *character == escape => parsed,
                 _ => {

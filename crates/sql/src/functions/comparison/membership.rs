@@ -1,10 +1,10 @@
 //! `IN` with a list of values.
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, StringArray};
 use arrow::compute;
+use hashbrown::HashSet;
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
 
@@ -68,7 +68,11 @@ impl Constants {
         let given = || list.iter().filter(|value| value.array().is_valid(0));
         let texts = list.first().is_some_and(|value| value.array().as_string_opt::<i32>().is_some());
         let values = if texts {
-            ConstantSet::Texts(given().map(|value| value.cells::<StringArray>().map(|cells| cells.at(0).into())).collect::<Result<_>>()?)
+            ConstantSet::Texts(
+                given()
+                    .map(|value| value.cells::<StringArray>().map(|cells| cells.at(0).into()))
+                    .collect::<Result<_>>()?,
+            )
         } else {
             ConstantSet::Integers(
                 given()
@@ -99,7 +103,7 @@ fn search(set: &OnceLock<Constants>, args: &[Value], context: &EvalContext) -> R
             rows.booleans(|row| set.contains(cells.at(row)))
         }
         ConstantSet::Integers(set) => match value.cells::<Int32Array>() {
-            Ok(cells) => rows.booleans(|row| set.contains(&cells.at(row).into())),
+            Ok(cells) => rows.booleans(|row| set.contains(&i64::from(cells.at(row)))),
             Err(_) => {
                 let cells = value.cells::<Int64Array>()?;
                 rows.booleans(|row| set.contains(&cells.at(row)))
@@ -111,5 +115,8 @@ fn search(set: &OnceLock<Constants>, args: &[Value], context: &EvalContext) -> R
     }
     // With a NULL in the list, what is not found is unknown.
     let found = found.array().as_boolean();
-    Ok(rows.value(BooleanArray::new(found.values().clone(), arrow::buffer::NullBuffer::union(found.nulls(), Some(&arrow::buffer::NullBuffer::new(found.values().clone()))))))
+    Ok(rows.value(BooleanArray::new(
+        found.values().clone(),
+        arrow::buffer::NullBuffer::union(found.nulls(), Some(&arrow::buffer::NullBuffer::new(found.values().clone()))),
+    )))
 }

@@ -20,16 +20,36 @@ pub(super) use nested::{CellEquality, cells as cell_equality};
 
 /// The comparison operators.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["="], usage: "value = value", description: "Whether two values are equal.", choose: |args| compare(Operator::Equal, args) },
-    ScalarFunction { names: &["<>"], usage: "value <> value", description: "Whether two values differ.", choose: |args| compare(Operator::NotEqual, args) },
-    ScalarFunction { names: &["<"], usage: "value < value", description: "Whether the first value is less.", choose: |args| compare(Operator::Less, args) },
+    ScalarFunction {
+        names: &["="],
+        usage: "value = value",
+        description: "Whether two values are equal.",
+        choose: |args| compare(Operator::Equal, args),
+    },
+    ScalarFunction {
+        names: &["<>"],
+        usage: "value <> value",
+        description: "Whether two values differ.",
+        choose: |args| compare(Operator::NotEqual, args),
+    },
+    ScalarFunction {
+        names: &["<"],
+        usage: "value < value",
+        description: "Whether the first value is less.",
+        choose: |args| compare(Operator::Less, args),
+    },
     ScalarFunction {
         names: &["<="],
         usage: "value <= value",
         description: "Whether the first value is less or equal.",
         choose: |args| compare(Operator::LessOrEqual, args),
     },
-    ScalarFunction { names: &[">"], usage: "value > value", description: "Whether the first value is greater.", choose: |args| compare(Operator::Greater, args) },
+    ScalarFunction {
+        names: &[">"],
+        usage: "value > value",
+        description: "Whether the first value is greater.",
+        choose: |args| compare(Operator::Greater, args),
+    },
     ScalarFunction {
         names: &[">="],
         usage: "value >= value",
@@ -88,7 +108,11 @@ fn distinct(negated: bool, args: &[Argument]) -> Choice {
     let [left, right] = exactly(args)?;
     let (a, b) = (&left.data_type.logical, &right.data_type.logical);
     let common = comparison_type(a, b, false).ok_or_else(|| not_comparable(a, b))?;
-    Ok(Bound::new(vec![sides(left, &common), sides(right, &common)], DataType::not_null(L::Boolean), distinct_kernel(negated, &common)))
+    Ok(Bound::new(
+        vec![sides(left, &common), sides(right, &common)],
+        DataType::not_null(L::Boolean),
+        distinct_kernel(negated, &common),
+    ))
 }
 
 /// What an argument is cast to for a comparison in `common`: texts and bytes are compared in whatever length they have.
@@ -99,14 +123,16 @@ pub(super) fn sides(arg: &Argument, common: &L) -> DataType {
 }
 
 fn decimals(a: &L, b: &L) -> Result<(L, L), Refusal> {
-    let exact = |logical: &L| logical.as_decimal().map(|(precision, scale)| L::Decimal(precision, scale)).ok_or(Refusal::Types);
+    let exact =
+        |logical: &L| logical.as_decimal().map(|(precision, scale)| L::Decimal(precision, scale)).ok_or(Refusal::Types);
     Ok((exact(a)?, exact(b)?))
 }
 
 fn not_comparable(a: &L, b: &L) -> Refusal {
     if (a.is_character() && b.is_numeric()) || (a.is_numeric() && b.is_character()) {
         return Refusal::Because(
-            riverrun_base::Error::user(format!("implicit type conversion between {a} and {b} is not supported")).hint("cast one side to the type of the other"),
+            riverrun_base::Error::user(format!("implicit type conversion between {a} and {b} is not supported"))
+                .hint("cast one side to the type of the other"),
         );
     }
     Refusal::Types
@@ -118,7 +144,9 @@ fn common_of_list(args: &[Argument]) -> Result<L, Refusal> {
     let mut common = args[0].data_type.logical.clone();
     for arg in &args[1..] {
         // A list may be written as strings: they are converted to the value's type.
-        common = comparison_type(&common, &arg.data_type.logical, true).or_else(|| comparison_type(&common, &arg.data_type.logical, false)).ok_or(Refusal::Types)?;
+        common = comparison_type(&common, &arg.data_type.logical, true)
+            .or_else(|| comparison_type(&common, &arg.data_type.logical, false))
+            .ok_or(Refusal::Types)?;
     }
     Ok(common)
 }

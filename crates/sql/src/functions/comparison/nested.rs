@@ -31,19 +31,22 @@ pub(in crate::functions) fn cells<'a>(left: &'a dyn Array, right: &'a dyn Array)
             let (a, b) = (left.as_map(), right.as_map());
             let (keys, values) = (cells(a.keys(), b.keys())?, cells(a.values(), b.values())?);
             let range = |offsets: &[i32], row: usize| -> std::ops::Range<usize> {
-                let offset = |n: usize| offsets.get(n).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
+                let offset =
+                    |n: usize| offsets.get(n).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
                 offset(row)..offset(row + 1)
             };
             Box::new(move |i, j| {
                 let (ours, theirs) = (range(a.value_offsets(), i), range(b.value_offsets(), j));
-                ours.len() == theirs.len() && ours.into_iter().all(|m| theirs.clone().any(|n| keys(m, n) && values(m, n)))
+                ours.len() == theirs.len()
+                    && ours.into_iter().all(|m| theirs.clone().any(|n| keys(m, n) && values(m, n)))
             })
         }
         ArrowType::List(_) => {
             let (a, b) = (left.as_list::<i32>(), right.as_list::<i32>());
             let elements = cells(a.values(), b.values())?;
             let range = |offsets: &[i32], row: usize| -> std::ops::Range<usize> {
-                let offset = |n: usize| offsets.get(n).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
+                let offset =
+                    |n: usize| offsets.get(n).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
                 offset(row)..offset(row + 1)
             };
             Box::new(move |i, j| {

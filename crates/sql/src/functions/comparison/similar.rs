@@ -52,7 +52,9 @@ pub(super) fn choose(args: &[Argument]) -> Choice {
     let arguments: Vec<DataType> = args.iter().map(Argument::text).collect::<Result<_, Refusal>>()?;
     let returns = DataType { logical: L::Boolean, nullable: any_nullable(args) };
     let escape = |text: &str| text.chars().next();
-    if let (Some(pattern), true) = (args[1].literal_text(), args.get(2).is_none_or(|escape| escape.literal_text().is_some())) {
+    if let (Some(pattern), true) =
+        (args[1].literal_text(), args.get(2).is_none_or(|escape| escape.literal_text().is_some()))
+    {
         let escape = args.get(2).and_then(Argument::literal_text).and_then(escape);
         let pattern = Arc::new(compiled(pattern, escape).map_err(|error| Refusal::because(error.message()))?);
         return Ok(Bound::new(arguments, returns, move |args, context| {
@@ -63,7 +65,9 @@ pub(super) fn choose(args: &[Argument]) -> Choice {
     }
     let kernel = move |args: &[crate::eval::Value], context: &crate::eval::EvalContext| {
         let cells = args.iter().map(|arg| arg.cells::<StringArray>()).collect::<Result<Vec<_>>>()?;
-        let [text, pattern, escapes @ ..] = cells.as_slice() else { return Err(Error::internal("SIMILAR TO without a pattern")) };
+        let [text, pattern, escapes @ ..] = cells.as_slice() else {
+            return Err(Error::internal("SIMILAR TO without a pattern"));
+        };
         let mut last: Option<(&str, Option<&str>, Regex)> = None;
         Rows::strict(args, context).try_booleans(|row| {
             let (wanted, character) = (pattern.at(row), escapes.first().map(|escape| escape.at(row)));

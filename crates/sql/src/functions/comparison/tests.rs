@@ -16,7 +16,8 @@ fn numbers_of_different_types_are_compared_exactly() {
     assert_eq!(text_of("=", &[constant(0.1_f32), constant(0.1)]), "FALSE");
     assert_eq!(text_of("=", &[typed("0.1", L::Decimal(2, 1)), constant(0.1)]), "TRUE");
     // No decimal type holds both.
-    let (wide, fine) = (typed("12345678901234567890123456789012345678", L::Decimal(38, 0)), typed("0.5", L::Decimal(38, 37)));
+    let (wide, fine) =
+        (typed("12345678901234567890123456789012345678", L::Decimal(38, 0)), typed("0.5", L::Decimal(38, 37)));
     assert_eq!(text_of(">", &[wide.clone(), fine.clone()]), "TRUE");
     assert_eq!(text_of("=", &[typed("1", L::Decimal(38, 0)), typed("1", L::Decimal(38, 37))]), "TRUE");
     assert_eq!(text_of("<", &[wide, fine]), "FALSE");
@@ -25,7 +26,9 @@ fn numbers_of_different_types_are_compared_exactly() {
 #[test]
 fn nan_equals_nothing() {
     let nan = || constant(f64::NAN);
-    for (operator, holds) in [("=", "FALSE"), ("<>", "TRUE"), ("<", "FALSE"), (">", "FALSE"), ("<=", "FALSE"), (">=", "FALSE")] {
+    for (operator, holds) in
+        [("=", "FALSE"), ("<>", "TRUE"), ("<", "FALSE"), (">", "FALSE"), ("<=", "FALSE"), (">=", "FALSE")]
+    {
         assert_eq!(text_of(operator, &[nan(), nan()]), holds);
         assert_eq!(text_of(operator, &[nan(), constant(1.0)]), holds);
     }
@@ -63,7 +66,8 @@ fn a_text_is_ordered_against_a_number_but_does_not_equal_one() {
 
 #[test]
 fn membership_is_unknown_where_the_list_has_a_null() {
-    let column = |values: Vec<Option<i32>>| -> Arg { (nullable(L::Int), Value::Array(Arc::new(Int32Array::from(values)))) };
+    let column =
+        |values: Vec<Option<i32>>| -> Arg { (nullable(L::Int), Value::Array(Arc::new(Int32Array::from(values)))) };
     for extra in [0, 10] {
         // A short list is compared item by item, a long one is a set.
         let mut args = vec![column(vec![Some(7), Some(8), None]), constant(7), null(L::Int)];
@@ -95,7 +99,10 @@ fn nested_values_are_equal_part_by_part() {
     assert_eq!(text_of("=", &[array(&[constant(1)]), array(&[constant(1), constant(2)])]), "FALSE");
     assert_eq!(text_of("=", &[array(&[constant(1)]), array(&[typed("1.0", L::Decimal(2, 1))])]), "TRUE");
     let map = |values: &[Arg]| call("MAP", values, 1).unwrap();
-    let (one, two) = (map(&[constant("a"), constant(1), constant("b"), constant(2)]), map(&[constant("b"), constant(2), constant("a"), constant(1)]));
+    let (one, two) = (
+        map(&[constant("a"), constant(1), constant("b"), constant(2)]),
+        map(&[constant("b"), constant(2), constant("a"), constant(1)]),
+    );
     assert_eq!(text_of("=", &[one, two]), "TRUE");
     assert!(error_of("<", &[array(&[constant(1)]), array(&[constant(2)])]).starts_with("Cannot apply '<'"));
 }
@@ -103,7 +110,9 @@ fn nested_values_are_equal_part_by_part() {
 #[test]
 fn a_pattern_may_come_from_a_column() {
     assert_eq!(text_of("LIKE", &[constant("a_b"), constant("a!_b"), constant("!")]), "TRUE");
-    let texts = |values: [&str; 3]| -> Arg { (nullable(L::STRING), Value::Array(Arc::new(arrow::array::StringArray::from(values.to_vec())))) };
+    let texts = |values: [&str; 3]| -> Arg {
+        (nullable(L::STRING), Value::Array(Arc::new(arrow::array::StringArray::from(values.to_vec()))))
+    };
     let (_, value) = call("LIKE", &[texts(["abc", "abc", "abc"]), texts(["a%", "%b", "_b_"])], 3).unwrap();
     assert_eq!(value.array().as_boolean().iter().collect::<Vec<_>>(), [Some(true), Some(false), Some(true)]);
     assert!(error_of("LIKE", &[constant("a"), constant("a!"), constant("!")]).contains("escape"));
@@ -111,7 +120,10 @@ fn a_pattern_may_come_from_a_column() {
 
 #[test]
 fn doubles_of_a_column_are_compared_with_a_constant() {
-    let column: Arg = (nullable(L::Double), Value::Array(Arc::new(Float64Array::from(vec![Some(1.0), None, Some(f64::NAN), Some(3.0)]))));
+    let column: Arg = (
+        nullable(L::Double),
+        Value::Array(Arc::new(Float64Array::from(vec![Some(1.0), None, Some(f64::NAN), Some(3.0)]))),
+    );
     let (_, value) = call(">=", &[column, constant(2.0)], 4).unwrap();
     assert_eq!(value.array().as_boolean().iter().collect::<Vec<_>>(), [Some(false), None, Some(false), Some(true)]);
 }

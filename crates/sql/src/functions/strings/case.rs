@@ -11,8 +11,18 @@ use crate::functions::signature::{Choice, Refusal, exactly};
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["UPPER"], usage: "UPPER(string)", description: "The text in upper case.", choose: |args| change(args, upper) },
-    ScalarFunction { names: &["LOWER"], usage: "LOWER(string)", description: "The text in lower case.", choose: |args| change(args, lower) },
+    ScalarFunction {
+        names: &["UPPER"],
+        usage: "UPPER(string)",
+        description: "The text in upper case.",
+        choose: |args| change(args, upper),
+    },
+    ScalarFunction {
+        names: &["LOWER"],
+        usage: "LOWER(string)",
+        description: "The text in lower case.",
+        choose: |args| change(args, lower),
+    },
     ScalarFunction {
         names: &["INITCAP"],
         usage: "INITCAP(string)",

@@ -10,8 +10,18 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, count, exactly}
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["||"], usage: "string || string", description: "Two texts, one behind the other; NULL if any is NULL.", choose: operator },
-    ScalarFunction { names: &["CONCAT"], usage: "CONCAT(string, ...)", description: "Texts, one behind the other; NULL if any is NULL.", choose: concat },
+    ScalarFunction {
+        names: &["||"],
+        usage: "string || string",
+        description: "Two texts, one behind the other; NULL if any is NULL.",
+        choose: operator,
+    },
+    ScalarFunction {
+        names: &["CONCAT"],
+        usage: "CONCAT(string, ...)",
+        description: "Texts, one behind the other; NULL if any is NULL.",
+        choose: concat,
+    },
     ScalarFunction {
         names: &["CONCAT_WS"],
         usage: "CONCAT_WS(separator, string, ...)",
@@ -73,7 +83,9 @@ fn with_separator(args: &[Argument]) -> Choice {
     let arguments = args.iter().map(Argument::text).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(Bound::new(arguments, DataType { logical: L::STRING, nullable: any_nullable(args) }, |args, context| {
         let parts = args.iter().map(|arg| arg.cells::<StringArray>()).collect::<Result<Vec<_>>>()?;
-        let Some((separator, parts)) = parts.split_first() else { return Err(Error::internal("CONCAT_WS without a separator")) };
+        let Some((separator, parts)) = parts.split_first() else {
+            return Err(Error::internal("CONCAT_WS without a separator"));
+        };
         Rows::all(args, context).texts(|row, out| {
             let Some(separator) = separator.get(row) else { return Ok(false) };
             let mut between = "";

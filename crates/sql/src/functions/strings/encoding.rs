@@ -13,12 +13,42 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, bad_value, exac
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["ASCII"], usage: "ASCII(string)", description: "The first byte of the text in UTF-8, signed; 0 of an empty text.", choose: ascii },
-    ScalarFunction { names: &["CHR"], usage: "CHR(integer)", description: "The character of a code below 256; greater codes count modulo 256.", choose: chr },
-    ScalarFunction { names: &["TO_BASE64"], usage: "TO_BASE64(string)", description: "The text's UTF-8 bytes in base 64.", choose: to_base64 },
-    ScalarFunction { names: &["FROM_BASE64"], usage: "FROM_BASE64(string)", description: "The text whose UTF-8 bytes are given in base 64.", choose: from_base64 },
-    ScalarFunction { names: &["HEX"], usage: "HEX(integer or string)", description: "The number, or the bytes of the text, in hexadecimal digits.", choose: hex },
-    ScalarFunction { names: &["UNHEX"], usage: "UNHEX(string)", description: "The bytes given in hexadecimal digits; NULL where they are none.", choose: unhex },
+    ScalarFunction {
+        names: &["ASCII"],
+        usage: "ASCII(string)",
+        description: "The first byte of the text in UTF-8, signed; 0 of an empty text.",
+        choose: ascii,
+    },
+    ScalarFunction {
+        names: &["CHR"],
+        usage: "CHR(integer)",
+        description: "The character of a code below 256; greater codes count modulo 256.",
+        choose: chr,
+    },
+    ScalarFunction {
+        names: &["TO_BASE64"],
+        usage: "TO_BASE64(string)",
+        description: "The text's UTF-8 bytes in base 64.",
+        choose: to_base64,
+    },
+    ScalarFunction {
+        names: &["FROM_BASE64"],
+        usage: "FROM_BASE64(string)",
+        description: "The text whose UTF-8 bytes are given in base 64.",
+        choose: from_base64,
+    },
+    ScalarFunction {
+        names: &["HEX"],
+        usage: "HEX(integer or string)",
+        description: "The number, or the bytes of the text, in hexadecimal digits.",
+        choose: hex,
+    },
+    ScalarFunction {
+        names: &["UNHEX"],
+        usage: "UNHEX(string)",
+        description: "The bytes given in hexadecimal digits; NULL where they are none.",
+        choose: unhex,
+    },
     ScalarFunction {
         names: &["ENCODE"],
         usage: "ENCODE(string, charset)",
@@ -64,7 +94,8 @@ fn to_base64(args: &[Argument]) -> Choice {
         let text = one(args)?.cells::<StringArray>()?;
         Rows::strict(args, context).texts(|row, out| {
             for chunk in text.at(row).as_bytes().chunks(3) {
-                let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+                let bits =
+                    chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
                 for n in 0..4 {
                     let digit = BASE64.get(bits >> (18 - 6 * n) & 63).copied().unwrap_or_default();
                     out.push_char(if n <= chunk.len() { char::from(digit) } else { '=' });
@@ -199,7 +230,8 @@ impl Charset {
             "UTF-16LE" => Self::Utf16 { big: false, mark: false },
             "UTF-16" => Self::Utf16 { big: true, mark: true },
             _ => {
-                return Err(bad_value(format!("Unknown character set '{name}'")).hint("known are US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE and UTF-16"));
+                return Err(bad_value(format!("Unknown character set '{name}'"))
+                    .hint("known are US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE and UTF-16"));
             }
         })
     }
@@ -221,7 +253,9 @@ impl Charset {
     fn decode(self, bytes: &[u8], out: &mut impl Text) {
         match self {
             Self::Utf8 => out.push(&String::from_utf8_lossy(bytes)),
-            Self::Ascii => bytes.iter().for_each(|byte| out.push_char(if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER })),
+            Self::Ascii => bytes.iter().for_each(|byte| {
+                out.push_char(if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER })
+            }),
             Self::Latin1 => bytes.iter().for_each(|byte| out.push_char(char::from(*byte))),
             Self::Utf16 { big, mark } => {
                 let (big, bytes) = match bytes {

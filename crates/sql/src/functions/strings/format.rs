@@ -25,7 +25,9 @@ fn printf(args: &[Argument]) -> Choice {
     count(args, 1..=usize::MAX)?;
     let mut arguments = vec![args[0].text()?];
     for arg in &args[1..] {
-        arguments.push(arg.own(|logical| logical.is_numeric() || logical.is_character() || *logical == L::Boolean, L::STRING)?);
+        arguments.push(
+            arg.own(|logical| logical.is_numeric() || logical.is_character() || *logical == L::Boolean, L::STRING)?,
+        );
     }
     Ok(Bound::new(arguments, DataType::nullable(L::STRING), kernel))
 }
@@ -73,7 +75,9 @@ fn kernel(args: &[Value], context: &EvalContext) -> Result<Value> {
     let mut text = String::new();
     Rows::all(args, context).texts(|row, out| {
         text.clear();
-        let written = format.get(row).and_then(|format| write(format, &|n: usize| values.get(n).map(|value| cell(value, row)), &mut text));
+        let written = format
+            .get(row)
+            .and_then(|format| write(format, &|n: usize| values.get(n).map(|value| cell(value, row)), &mut text));
         Ok(written.inspect(|()| out.push(&text)).is_some())
     })
 }
@@ -180,7 +184,7 @@ fn convert(conversion: char, spec: &Spec, cell: Cell<'_>, out: &mut String) -> O
             match cell {
                 Cell::Boolean(value) => out.push_str(if value { "true" } else { "false" }),
                 Cell::Integer(value) => write!(out, "{value}").ok()?,
-                Cell::Double(value, float) if float == 0.0 => write_double(out, value),
+                Cell::Double(value, 0.0) => write_double(out, value),
                 Cell::Double(_, float) => write_float(out, float),
                 Cell::Decimal(value, scale) => write_decimal(out, value, scale),
                 Cell::Text(text) => out.push_str(text),
@@ -192,9 +196,15 @@ fn convert(conversion: char, spec: &Spec, cell: Cell<'_>, out: &mut String) -> O
         }
         ('c', Cell::Integer(value)) => out.push(char::from_u32(u32::try_from(value).ok()?)?),
         ('c', Cell::Text(text)) if characters(text) == 1 => out.push_str(text),
-        ('d', Cell::Integer(value)) if spec.precision.is_none() => signed(spec, value < 0, &grouped(spec, &value.unsigned_abs().to_string()), out),
-        ('x', Cell::Integer(value)) => prefixed(spec, if spec.alternate { "0x" } else { "" }, &format!("{value:x}"), out),
-        ('o', Cell::Integer(value)) => prefixed(spec, if spec.alternate { "0" } else { "" }, &format!("{value:o}"), out),
+        ('d', Cell::Integer(value)) if spec.precision.is_none() => {
+            signed(spec, value < 0, &grouped(spec, &value.unsigned_abs().to_string()), out)
+        }
+        ('x', Cell::Integer(value)) => {
+            prefixed(spec, if spec.alternate { "0x" } else { "" }, &format!("{value:x}"), out)
+        }
+        ('o', Cell::Integer(value)) => {
+            prefixed(spec, if spec.alternate { "0" } else { "" }, &format!("{value:o}"), out)
+        }
         ('f', Cell::Double(value, _)) if value.is_finite() => {
             let text = format!("{:.*}", spec.precision.unwrap_or(6), value.abs());
             signed(spec, value.is_sign_negative(), &grouped(spec, &text), out);
@@ -211,7 +221,12 @@ fn convert(conversion: char, spec: &Spec, cell: Cell<'_>, out: &mut String) -> O
             let text = format!("{:.*e}", spec.precision.unwrap_or(6), value.abs());
             let (mantissa, exponent) = text.split_once('e')?;
             let exponent: i32 = exponent.parse().ok()?;
-            signed(spec, value.is_sign_negative(), &format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()), out);
+            signed(
+                spec,
+                value.is_sign_negative(),
+                &format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
+                out,
+            );
         }
         ('f' | 'e', Cell::Double(value, _)) => write_double(out, value),
         _ => return None,

@@ -22,7 +22,12 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         description: "The text, filled up on the right or cut off to a length; NULL where the length is negative or the filling empty.",
         choose: |args| pad(args, false),
     },
-    ScalarFunction { names: &["REPEAT"], usage: "REPEAT(string, count)", description: "The text several times; an empty text where the count is not positive.", choose: repeat },
+    ScalarFunction {
+        names: &["REPEAT"],
+        usage: "REPEAT(string, count)",
+        description: "The text several times; an empty text where the count is not positive.",
+        choose: repeat,
+    },
 ];
 
 /// How long a text may become.
@@ -41,7 +46,8 @@ fn pad(args: &[Argument], left: bool) -> Choice {
 
 fn padded(left: bool, args: &[Value], context: &EvalContext) -> Result<Value> {
     let [text, length, filling] = args else { return Err(Error::internal("a function without its arguments")) };
-    let (text, length, filling) = (text.cells::<StringArray>()?, length.cells::<Int64Array>()?, filling.cells::<StringArray>()?);
+    let (text, length, filling) =
+        (text.cells::<StringArray>()?, length.cells::<Int64Array>()?, filling.cells::<StringArray>()?);
     Rows::strict(args, context).texts(|row, out| {
         let (text, length, filling) = (text.at(row), length.at(row), filling.at(row));
         if length < 0 || filling.is_empty() {

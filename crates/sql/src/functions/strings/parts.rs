@@ -17,15 +17,30 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         description: "The part of a text from a position on, counted from 1, or from the end where negative; 0 counts as 1.",
         choose: substring,
     },
-    ScalarFunction { names: &["LEFT"], usage: "LEFT(string, length)", description: "The first characters of a text.", choose: |args| side(args, true) },
-    ScalarFunction { names: &["RIGHT"], usage: "RIGHT(string, length)", description: "The last characters of a text.", choose: |args| side(args, false) },
+    ScalarFunction {
+        names: &["LEFT"],
+        usage: "LEFT(string, length)",
+        description: "The first characters of a text.",
+        choose: |args| side(args, true),
+    },
+    ScalarFunction {
+        names: &["RIGHT"],
+        usage: "RIGHT(string, length)",
+        description: "The last characters of a text.",
+        choose: |args| side(args, false),
+    },
     ScalarFunction {
         names: &["OVERLAY"],
         usage: "OVERLAY(string PLACING string FROM start [FOR length])",
         description: "The text with a part of it replaced by another text.",
         choose: overlay,
     },
-    ScalarFunction { names: &["REVERSE"], usage: "REVERSE(string)", description: "The text's characters in opposite order.", choose: reverse },
+    ScalarFunction {
+        names: &["REVERSE"],
+        usage: "REVERSE(string)",
+        description: "The text's characters in opposite order.",
+        choose: reverse,
+    },
 ];
 
 fn substring(args: &[Argument]) -> Choice {
@@ -38,7 +53,9 @@ fn substring(args: &[Argument]) -> Choice {
         let [text, numbers @ ..] = args else { return Err(Error::internal("SUBSTRING without a text")) };
         let text = text.cells::<StringArray>()?;
         let numbers = numbers.iter().map(|number| number.cells::<Int64Array>()).collect::<Result<Vec<_>>>()?;
-        let Some((start, length)) = numbers.split_first() else { return Err(Error::internal("SUBSTRING without a start")) };
+        let Some((start, length)) = numbers.split_first() else {
+            return Err(Error::internal("SUBSTRING without a start"));
+        };
         Rows::strict(args, context).texts(|row, out| {
             let length = length.first().map_or(i64::MAX, |length| length.at(row));
             if length < 0 {
@@ -72,7 +89,11 @@ fn side(args: &[Argument], left: bool) -> Choice {
         let (text, length) = (text.cells::<StringArray>()?, length.cells::<Int64Array>()?);
         Rows::strict(args, context).texts(|row, out| {
             let (text, length) = (text.at(row), as_size(length.at(row)));
-            out.push(if left { &text[..offset_of(text, length)] } else { &text[offset_of(text, characters(text).saturating_sub(length))..] });
+            out.push(if left {
+                &text[..offset_of(text, length)]
+            } else {
+                &text[offset_of(text, characters(text).saturating_sub(length))..]
+            });
             Ok(true)
         })
     }))
@@ -90,10 +111,13 @@ fn overlay(args: &[Argument]) -> Choice {
         let [text, by, numbers @ ..] = args else { return Err(Error::internal("OVERLAY without its arguments")) };
         let (text, by) = (text.cells::<StringArray>()?, by.cells::<StringArray>()?);
         let numbers = numbers.iter().map(|number| number.cells::<Int64Array>()).collect::<Result<Vec<_>>>()?;
-        let Some((start, length)) = numbers.split_first() else { return Err(Error::internal("OVERLAY without a start")) };
+        let Some((start, length)) = numbers.split_first() else {
+            return Err(Error::internal("OVERLAY without a start"));
+        };
         Rows::strict(args, context).texts(|row, out| {
             let (text, by, start) = (text.at(row), by.at(row), start.at(row));
-            let length = length.first().map_or(i64::try_from(characters(by)).unwrap_or(i64::MAX), |length| length.at(row));
+            let length =
+                length.first().map_or(i64::try_from(characters(by)).unwrap_or(i64::MAX), |length| length.at(row));
             // A start outside the text leaves it as it is.
             if start < 1 || as_size(start) > characters(text) {
                 out.push(text);

@@ -50,7 +50,11 @@ fn translate(pattern: &str) -> Result<Option<String>> {
             '-' if depth > 0 && behind.starts_with('-') => out.push_str("\\-"),
             _ if depth > 0 => out.push(character),
             '.' if !dot_is_all => out.push_str(NOT_LINE_END),
-            '(' if behind.starts_with("?=") || behind.starts_with("?!") || behind.starts_with("?<=") || behind.starts_with("?<!") => {
+            '(' if behind.starts_with("?=")
+                || behind.starts_with("?!")
+                || behind.starts_with("?<=")
+                || behind.starts_with("?<!") =>
+            {
                 return unsupported("looking ahead or behind");
             }
             '(' if behind.starts_with("?>") => return unsupported("an atomic group"),
@@ -185,7 +189,12 @@ mod tests {
     fn classes_count_ascii_only() {
         assert!(finds(r"^\d+$", "123") && !finds(r"^\d+$", "٣"));
         assert!(finds(r"^[\w-]+$", "a-b_1") && !finds(r"^\w+$", "é"));
-        assert!(finds(r"\p{Alpha}", "a") && !finds(r"\p{Alpha}", "é") && finds(r"\p{L}", "é") && finds(r"\p{IsAlphabetic}", "é"));
+        assert!(
+            finds(r"\p{Alpha}", "a")
+                && !finds(r"\p{Alpha}", "é")
+                && finds(r"\p{L}", "é")
+                && finds(r"\p{IsAlphabetic}", "é")
+        );
         assert!(!finds(r"^.$", "\r") && finds(r"(?s)^.$", "\r"));
     }
 

@@ -16,7 +16,12 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, arrow, count, e
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["REGEXP"], usage: "REGEXP(string, regex)", description: "Whether a regular expression matches somewhere in the text; an empty one does not.", choose: regexp },
+    ScalarFunction {
+        names: &["REGEXP"],
+        usage: "REGEXP(string, regex)",
+        description: "Whether a regular expression matches somewhere in the text; an empty one does not.",
+        choose: regexp,
+    },
     ScalarFunction {
         names: &["REGEXP_REPLACE"],
         usage: "REGEXP_REPLACE(string, regex, replacement)",
@@ -35,9 +40,24 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         description: "What a group of a regular expression matches, for every match, as an array; of group 1 if none is named.",
         choose: extract_all,
     },
-    ScalarFunction { names: &["REGEXP_COUNT"], usage: "REGEXP_COUNT(string, regex)", description: "How often a regular expression matches in the text.", choose: matches },
-    ScalarFunction { names: &["REGEXP_INSTR"], usage: "REGEXP_INSTR(string, regex)", description: "Where a regular expression matches first, from 1; 0 where it does not.", choose: place },
-    ScalarFunction { names: &["REGEXP_SUBSTR"], usage: "REGEXP_SUBSTR(string, regex)", description: "What a regular expression matches first; NULL where it does not match.", choose: substring },
+    ScalarFunction {
+        names: &["REGEXP_COUNT"],
+        usage: "REGEXP_COUNT(string, regex)",
+        description: "How often a regular expression matches in the text.",
+        choose: matches,
+    },
+    ScalarFunction {
+        names: &["REGEXP_INSTR"],
+        usage: "REGEXP_INSTR(string, regex)",
+        description: "Where a regular expression matches first, from 1; 0 where it does not.",
+        choose: place,
+    },
+    ScalarFunction {
+        names: &["REGEXP_SUBSTR"],
+        usage: "REGEXP_SUBSTR(string, regex)",
+        description: "What a regular expression matches first; NULL where it does not match.",
+        choose: substring,
+    },
 ];
 
 /// A constant pattern, compiled when the function is bound; the inner `None` is a pattern that is none.
@@ -105,7 +125,8 @@ fn replace(args: &[Argument]) -> Choice {
     let (arguments, constant) = (texts(args)?, constant(pattern)?);
     Ok(Bound::new(arguments, DataType { logical: L::STRING, nullable: any_nullable(args) }, move |args, context| {
         let [text, pattern, by] = args else { return Err(Error::internal("REGEXP_REPLACE without its arguments")) };
-        let (text, mut patterns, by) = (text.cells::<StringArray>()?, Patterns::new(&constant, pattern)?, by.cells::<StringArray>()?);
+        let (text, mut patterns, by) =
+            (text.cells::<StringArray>()?, Patterns::new(&constant, pattern)?, by.cells::<StringArray>()?);
         Rows::strict(args, context).texts(|row, out| {
             let Some(regex) = patterns.at(row)? else { return Ok(false) };
             let (text, by) = (text.at(row), by.at(row));
@@ -156,7 +177,8 @@ fn extract_all(args: &[Argument]) -> Choice {
     let kernel = move |args: &[Value], context: &EvalContext| {
         let (text, pattern) = two(args)?;
         let group = args.get(2).map(|group| group.cells::<Int64Array>()).transpose()?;
-        let (texts, given, mut patterns) = (text.cells::<StringArray>()?, pattern.cells::<StringArray>()?, Patterns::new(&constant, pattern)?);
+        let (texts, given, mut patterns) =
+            (text.cells::<StringArray>()?, pattern.cells::<StringArray>()?, Patterns::new(&constant, pattern)?);
         let rows = Rows::all(args, context);
         let mut pieces = StringBuilder::new();
         let (mut lengths, mut valid) = (Vec::with_capacity(rows.count()), Vec::with_capacity(rows.count()));
@@ -169,7 +191,10 @@ fn extract_all(args: &[Argument]) -> Choice {
                     for found in Matches::new(regex, text) {
                         let piece = match group {
                             0 => Some(found.as_str()),
-                            _ => regex.captures_at(text, found.start()).and_then(|captures| captures.get(group)).map(|piece| piece.as_str()),
+                            _ => regex
+                                .captures_at(text, found.start())
+                                .and_then(|captures| captures.get(group))
+                                .map(|piece| piece.as_str()),
                         };
                         pieces.append_option(piece);
                     }
@@ -180,7 +205,12 @@ fn extract_all(args: &[Argument]) -> Choice {
             valid.push(done);
             lengths.push(pieces.len() - before);
         }
-        let list = ListArray::try_new(element.clone(), OffsetBuffer::from_lengths(lengths), Arc::new(pieces.finish()), Some(NullBuffer::from(valid)));
+        let list = ListArray::try_new(
+            element.clone(),
+            OffsetBuffer::from_lengths(lengths),
+            Arc::new(pieces.finish()),
+            Some(NullBuffer::from(valid)),
+        );
         Ok(rows.value(list.map_err(arrow_error)?))
     };
     Ok(Bound::new(arguments, returns, kernel).failing())
@@ -193,7 +223,9 @@ fn integer(args: &[Argument], compute: fn(&Regex, &str) -> i32) -> Choice {
     Ok(Bound::new(arguments, DataType::nullable(L::Int), move |args: &[Value], context: &EvalContext| {
         let (text, pattern) = two(args)?;
         let (text, mut patterns) = (text.cells::<StringArray>()?, Patterns::new(&constant, pattern)?);
-        Rows::strict(args, context).try_numbers::<Int32Type>(&ArrowType::Int32, |row| Ok(patterns.at(row)?.map(|regex| compute(regex, text.at(row)))))
+        Rows::strict(args, context).try_numbers::<Int32Type>(&ArrowType::Int32, |row| {
+            Ok(patterns.at(row)?.map(|regex| compute(regex, text.at(row))))
+        })
     })
     .failing())
 }

@@ -10,7 +10,12 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, exactly};
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["REPLACE"], usage: "REPLACE(string, search, replacement)", description: "The text with every occurrence of another text replaced.", choose: replace },
+    ScalarFunction {
+        names: &["REPLACE"],
+        usage: "REPLACE(string, search, replacement)",
+        description: "The text with every occurrence of another text replaced.",
+        choose: replace,
+    },
     ScalarFunction {
         names: &["TRANSLATE"],
         usage: "TRANSLATE(string, from, to)",
@@ -24,8 +29,10 @@ fn replace(args: &[Argument]) -> Choice {
     let arguments = args.iter().map(Argument::text).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(Bound::new(arguments, DataType { logical: L::STRING, nullable: any_nullable(args) }, |args, context| {
         let [text, search, by] = args else { return Err(Error::internal("REPLACE without its arguments")) };
-        let (text, search, by) = (text.cells::<StringArray>()?, search.cells::<StringArray>()?, by.cells::<StringArray>()?);
-        let constant = search.constant().filter(|search| !search.is_empty()).map(|search| memmem::Finder::new(search.as_bytes()));
+        let (text, search, by) =
+            (text.cells::<StringArray>()?, search.cells::<StringArray>()?, by.cells::<StringArray>()?);
+        let constant =
+            search.constant().filter(|search| !search.is_empty()).map(|search| memmem::Finder::new(search.as_bytes()));
         Rows::strict(args, context).texts(|row, out| {
             let (text, search, by) = (text.at(row), search.at(row), by.at(row));
             if search.is_empty() {

@@ -12,8 +12,18 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, count, exactly}
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["CHAR_LENGTH", "CHARACTER_LENGTH"], usage: "CHAR_LENGTH(string)", description: "How many characters a text has.", choose: char_length },
-    ScalarFunction { names: &["POSITION"], usage: "POSITION(search IN string)", description: "Where a text stands first in another; 0 where it does not.", choose: locate },
+    ScalarFunction {
+        names: &["CHAR_LENGTH", "CHARACTER_LENGTH"],
+        usage: "CHAR_LENGTH(string)",
+        description: "How many characters a text has.",
+        choose: char_length,
+    },
+    ScalarFunction {
+        names: &["POSITION"],
+        usage: "POSITION(search IN string)",
+        description: "Where a text stands first in another; 0 where it does not.",
+        choose: locate,
+    },
     ScalarFunction {
         names: &["LOCATE"],
         usage: "LOCATE(search, string [, start])",
@@ -26,8 +36,18 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         description: "Where a text stands in another; a negative start searches backwards from the end.",
         choose: instr,
     },
-    ScalarFunction { names: &["STARTSWITH"], usage: "STARTSWITH(string, start)", description: "Whether a text (or bytes) starts with another.", choose: |args| edge(args, true) },
-    ScalarFunction { names: &["ENDSWITH"], usage: "ENDSWITH(string, end)", description: "Whether a text (or bytes) ends with another.", choose: |args| edge(args, false) },
+    ScalarFunction {
+        names: &["STARTSWITH"],
+        usage: "STARTSWITH(string, start)",
+        description: "Whether a text (or bytes) starts with another.",
+        choose: |args| edge(args, true),
+    },
+    ScalarFunction {
+        names: &["ENDSWITH"],
+        usage: "ENDSWITH(string, end)",
+        description: "Whether a text (or bytes) ends with another.",
+        choose: |args| edge(args, false),
+    },
 ];
 
 fn char_length(args: &[Argument]) -> Choice {
@@ -104,13 +124,17 @@ fn edge(args: &[Argument], start: bool) -> Choice {
         return Ok(Bound::new(arguments, returns, move |args: &[Value], context: &EvalContext| {
             let [bytes, part] = args else { return Err(Error::internal("a function without its arguments")) };
             let (bytes, part) = (bytes.cells::<BinaryArray>()?, part.cells::<BinaryArray>()?);
-            Ok(Rows::strict(args, context).booleans(|row| if start { bytes.at(row).starts_with(part.at(row)) } else { bytes.at(row).ends_with(part.at(row)) }))
+            Ok(Rows::strict(args, context).booleans(|row| {
+                if start { bytes.at(row).starts_with(part.at(row)) } else { bytes.at(row).ends_with(part.at(row)) }
+            }))
         }));
     }
     let arguments = args.iter().map(Argument::text).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(Bound::new(arguments, returns, move |args: &[Value], context: &EvalContext| {
         let [text, part] = args else { return Err(Error::internal("a function without its arguments")) };
         let (text, part) = (text.cells::<StringArray>()?, part.cells::<StringArray>()?);
-        Ok(Rows::strict(args, context).booleans(|row| if start { text.at(row).starts_with(part.at(row)) } else { text.at(row).ends_with(part.at(row)) }))
+        Ok(Rows::strict(args, context).booleans(|row| {
+            if start { text.at(row).starts_with(part.at(row)) } else { text.at(row).ends_with(part.at(row)) }
+        }))
     }))
 }

@@ -34,13 +34,19 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         description: "A map of texts from 'key=value,key=value'.",
         choose: str_to_map,
     },
-    ScalarFunction { names: &["ELT"], usage: "ELT(index, value, ...)", description: "The value at an index, counted from 1; NULL where there is none.", choose: elt },
+    ScalarFunction {
+        names: &["ELT"],
+        usage: "ELT(index, value, ...)",
+        description: "The value at an index, counted from 1; NULL where there is none.",
+        choose: elt,
+    },
 ];
 
 fn split_index(args: &[Argument]) -> Choice {
     let [text, separator, index] = exactly(args)?;
     let by_code = separator.data_type.logical.is_integer();
-    let arguments = vec![text.text()?, if by_code { separator.integer()? } else { separator.text()? }, index.integer()?];
+    let arguments =
+        vec![text.text()?, if by_code { separator.integer()? } else { separator.text()? }, index.integer()?];
     Ok(Bound::new(arguments, DataType::nullable(L::STRING), move |args, context| {
         let [text, separator, index] = args else { return Err(Error::internal("SPLIT_INDEX without its arguments")) };
         let (text, index) = (text.cells::<StringArray>()?, index.cells::<Int64Array>()?);
@@ -86,7 +92,8 @@ fn split(args: &[Argument]) -> Choice {
             valid.push(match (texts.get(row), separators.get(row)) {
                 (Some(""), Some(_)) => true,
                 (Some(text), Some("")) => {
-                    text.char_indices().for_each(|(at, character)| pieces.append_value(&text[at..at + character.len_utf8()]));
+                    text.char_indices()
+                        .for_each(|(at, character)| pieces.append_value(&text[at..at + character.len_utf8()]));
                     true
                 }
                 (Some(text), Some(separator)) => {
@@ -97,7 +104,12 @@ fn split(args: &[Argument]) -> Choice {
             });
             lengths.push(arrow::array::ArrayBuilder::len(&pieces) - before);
         }
-        let list = ListArray::try_new(element.clone(), OffsetBuffer::from_lengths(lengths), Arc::new(pieces.finish()), Some(NullBuffer::from(valid)));
+        let list = ListArray::try_new(
+            element.clone(),
+            OffsetBuffer::from_lengths(lengths),
+            Arc::new(pieces.finish()),
+            Some(NullBuffer::from(valid)),
+        );
         Ok(rows.value(list.map_err(arrow_error)?))
     }))
 }
@@ -130,16 +142,30 @@ fn str_to_map(args: &[Argument]) -> Choice {
             valid.push(true);
             lengths.push(write_entries(text, separator, key_separator, &mut keys, &mut values));
         }
-        let ArrowType::Struct(fields) = entries.data_type() else { return Err(Error::internal("a map without entries")) };
+        let ArrowType::Struct(fields) = entries.data_type() else {
+            return Err(Error::internal("a map without entries"));
+        };
         let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
         let structs = StructArray::try_new(fields.clone(), columns, None).map_err(arrow_error)?;
-        let map = MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), structs, Some(NullBuffer::from(valid)), false);
+        let map = MapArray::try_new(
+            entries.clone(),
+            OffsetBuffer::from_lengths(lengths),
+            structs,
+            Some(NullBuffer::from(valid)),
+            false,
+        );
         Ok(rows.value(map.map_err(arrow_error)?))
     }))
 }
 
 /// Appends the entries of one map; of a key that comes twice the last value counts. How many there are.
-fn write_entries(text: &str, separator: &str, key_separator: &str, keys: &mut StringBuilder, values: &mut StringBuilder) -> usize {
+fn write_entries(
+    text: &str,
+    separator: &str,
+    key_separator: &str,
+    keys: &mut StringBuilder,
+    values: &mut StringBuilder,
+) -> usize {
     let mut entries: Vec<(&str, Option<&str>)> = Vec::new();
     let pieces: Box<dyn Iterator<Item = &str>> = match (text, separator) {
         ("", _) => Box::new(std::iter::empty()),
@@ -166,7 +192,9 @@ fn write_entries(text: &str, separator: &str, key_separator: &str, keys: &mut St
 fn elt(args: &[Argument]) -> Choice {
     count(args, 2..=usize::MAX)?;
     let types: Vec<DataType> = args[1..].iter().map(|arg| arg.data_type.clone()).collect();
-    let common = common_type(&types).filter(|common| common.logical.is_character() || common.logical.is_binary() || common.logical == L::Null).ok_or(Refusal::Types)?;
+    let common = common_type(&types)
+        .filter(|common| common.logical.is_character() || common.logical.is_binary() || common.logical == L::Null)
+        .ok_or(Refusal::Types)?;
     let logical = if common.logical == L::Null { L::STRING } else { common.logical };
     let mut arguments = vec![args[0].integer()?];
     arguments.extend(args[1..].iter().map(|arg| arg.as_type(logical.clone())));
@@ -177,8 +205,10 @@ fn elt(args: &[Argument]) -> Choice {
         let arrays: Vec<&dyn Array> = values.iter().map(Value::array).collect();
         let missing = arrow::array::new_null_array(arrays[0].data_type(), 1);
         let places: Vec<(usize, usize)> = (0..rows.count())
-            .map(|row| match index.get(row).map(|index| index - 1) {
-                Some(n @ 0..) if as_size(n) < values.len() => (as_size(n), if values[as_size(n)].is_scalar() { 0 } else { row }),
+            .map(|row| match index.get(row).map(|index| index.saturating_sub(1)) {
+                Some(n @ 0..) if as_size(n) < values.len() => {
+                    (as_size(n), if values[as_size(n)].is_scalar() { 0 } else { row })
+                }
                 _ => (values.len(), 0),
             })
             .collect();

@@ -11,7 +11,12 @@ use crate::functions::strings::write_hex;
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["URL_ENCODE"], usage: "URL_ENCODE(string)", description: "The text as application/x-www-form-urlencoded.", choose: encode },
+    ScalarFunction {
+        names: &["URL_ENCODE"],
+        usage: "URL_ENCODE(string)",
+        description: "The text as application/x-www-form-urlencoded.",
+        choose: encode,
+    },
     ScalarFunction {
         names: &["URL_DECODE"],
         usage: "URL_DECODE(string)",
@@ -33,7 +38,9 @@ fn encode(args: &[Argument]) -> Choice {
         Rows::strict(args, context).texts(|row, out| {
             for byte in text.at(row).bytes() {
                 match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push_char(char::from(byte)),
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
+                        out.push_char(char::from(byte))
+                    }
                     b' ' => out.push("+"),
                     _ => {
                         out.push("%");
@@ -143,7 +150,9 @@ fn parse(args: &[Argument]) -> Choice {
     let arguments = args.iter().map(Argument::text).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(Bound::new(arguments, DataType::nullable(L::STRING), |args, context| {
         let cells = args.iter().map(|arg| arg.cells::<StringArray>()).collect::<Result<Vec<_>>>()?;
-        let [url, part, key @ ..] = cells.as_slice() else { return Err(Error::internal("PARSE_URL without its arguments")) };
+        let [url, part, key @ ..] = cells.as_slice() else {
+            return Err(Error::internal("PARSE_URL without its arguments"));
+        };
         Rows::strict(args, context).texts(|row, out| {
             let found = Url::parse(url.at(row)).and_then(|url| match key.first() {
                 None => url.part(part.at(row)),

@@ -14,12 +14,22 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 
 macro_rules! short {
     ($name:literal, $unit:ident, $description:literal) => {
-        ScalarFunction { names: &[$name], usage: concat!($name, "(time)"), description: $description, choose: |args| of_one(args, Unit::$unit) }
+        ScalarFunction {
+            names: &[$name],
+            usage: concat!($name, "(time)"),
+            description: $description,
+            choose: |args| of_one(args, Unit::$unit),
+        }
     };
 }
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["EXTRACT"], usage: "EXTRACT(unit FROM time)", description: "A field of a date, time, timestamp or interval.", choose: extract },
+    ScalarFunction {
+        names: &["EXTRACT"],
+        usage: "EXTRACT(unit FROM time)",
+        description: "A field of a date, time, timestamp or interval.",
+        choose: extract,
+    },
     short!("YEAR", Year, "The year."),
     short!("QUARTER", Quarter, "The quarter, 1 to 4."),
     short!("MONTH", Month, "The month, 1 to 12."),
@@ -48,7 +58,16 @@ fn field(unit: Unit, time: &Argument, place: usize) -> Choice {
     let logical = time.data_type.logical.clone();
     let allowed = match &logical {
         L::Date | L::Timestamp(_) | L::TimestampLtz(_) | L::Null => true,
-        L::Time(_) => matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond | Unit::Epoch),
+        L::Time(_) => matches!(
+            unit,
+            Unit::Hour
+                | Unit::Minute
+                | Unit::Second
+                | Unit::Millisecond
+                | Unit::Microsecond
+                | Unit::Nanosecond
+                | Unit::Epoch
+        ),
         L::IntervalDayTime => matches!(unit, Unit::Day | Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond),
         L::IntervalYearMonth => matches!(unit, Unit::Year | Unit::Quarter | Unit::Month),
         _ => return Err(Refusal::Types),
@@ -72,7 +91,9 @@ fn field(unit: Unit, time: &Argument, place: usize) -> Choice {
             }
             _ => {
                 let walls = Walls::new(value, context)?;
-                rows.numbers::<Int64Type>(to, |row| if unit == Unit::Epoch { walls.instant(row).seconds() } else { of_wall(unit, walls.at(row)) })
+                rows.numbers::<Int64Type>(to, |row| {
+                    if unit == Unit::Epoch { walls.instant(row).seconds() } else { of_wall(unit, walls.at(row)) }
+                })
             }
         })
     }))

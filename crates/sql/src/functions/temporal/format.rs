@@ -47,7 +47,10 @@ impl PatternArgument {
             None => Some(DEFAULT),
             Some(arg) => arg.literal_text(),
         };
-        let constant = text.map(|text| Pattern::parse(text, flavour).map(Arc::new)).transpose().map_err(|error| Refusal::because(error.message()))?;
+        let constant = text
+            .map(|text| Pattern::parse(text, flavour).map(Arc::new))
+            .transpose()
+            .map_err(|error| Refusal::because(error.message()))?;
         Ok(Self { flavour, constant })
     }
 
@@ -135,13 +138,17 @@ fn from_unixtime(args: &[Argument]) -> Choice {
     let to = PatternArgument::new(args.get(1), Flavour::SimpleDateFormat)?;
     let can_fail = to.can_fail();
     let bound = Bound::new(arguments, DataType::nullable(L::STRING), move |args: &[Value], context: &EvalContext| {
-        let seconds = args.first().ok_or_else(|| Error::internal("FROM_UNIXTIME without its argument"))?.cells::<Int64Array>()?;
+        let seconds =
+            args.first().ok_or_else(|| Error::internal("FROM_UNIXTIME without its argument"))?.cells::<Int64Array>()?;
         let (zone, mut patterns) = (Zone::new(context.zone), to.rows(args.get(1))?);
         Rows::strict(args, context).texts(|row, out| {
             // Beyond this lie years that no calendar counts.
             let seconds = seconds.at(row).clamp(-8_000_000_000_000, 8_000_000_000_000);
             let offset = zone.offset_at(seconds);
-            patterns.at(row)?.write(WallTime::of(seconds + offset, 1), Some(ZonePart { zone: context.zone, offset }), out).map(|()| true)
+            patterns
+                .at(row)?
+                .write(WallTime::of(seconds + offset, 1), Some(ZonePart { zone: context.zone, offset }), out)
+                .map(|()| true)
         })
     });
     Ok(if can_fail { bound.failing() } else { bound })

@@ -18,7 +18,12 @@ use crate::functions::{Argument, Bound, ScalarFunction};
 use crate::types::ArithmeticOperator as Operator;
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["TIMESTAMPADD"], usage: "TIMESTAMPADD(unit, count, time)", description: "The time some units later.", choose: timestamp_add },
+    ScalarFunction {
+        names: &["TIMESTAMPADD"],
+        usage: "TIMESTAMPADD(unit, count, time)",
+        description: "The time some units later.",
+        choose: timestamp_add,
+    },
     ScalarFunction {
         names: &["TIMESTAMPDIFF"],
         usage: "TIMESTAMPDIFF(unit, from, to)",
@@ -37,7 +42,9 @@ pub(in crate::functions) fn arithmetic(op: Operator, left: &Argument, right: &Ar
         (Operator::Add | Operator::Subtract, time, interval) if time.is_datetime() && interval.is_interval() => {
             let logical = time.clone();
             let returns = DataType { logical: logical.clone(), nullable };
-            Ok(Bound::new(arguments, returns, move |args, context| moved(&logical, args, (0, 1), if negate { -1 } else { 1 }, context)))
+            Ok(Bound::new(arguments, returns, move |args, context| {
+                moved(&logical, args, (0, 1), if negate { -1 } else { 1 }, context)
+            }))
         }
         (Operator::Add, interval, time) if interval.is_interval() && time.is_datetime() => {
             let logical = time.clone();
@@ -46,22 +53,31 @@ pub(in crate::functions) fn arithmetic(op: Operator, left: &Argument, right: &Ar
         }
         (Operator::Add | Operator::Subtract, a, b) if a.is_interval() && a == b => {
             let returns = DataType { logical: a.clone(), nullable };
-            Ok(Bound::new(arguments, returns, move |args, context| of_intervals(args, context, |a, b| if negate { a.wrapping_sub(b) } else { a.wrapping_add(b) })))
+            Ok(Bound::new(arguments, returns, move |args, context| {
+                of_intervals(args, context, |a, b| if negate { a.wrapping_sub(b) } else { a.wrapping_add(b) })
+            }))
         }
-        (Operator::Multiply, interval, number) if interval.is_interval() && (number.is_integer() || *number == L::Null) => {
+        (Operator::Multiply, interval, number)
+            if interval.is_interval() && (number.is_integer() || *number == L::Null) =>
+        {
             let returns = DataType { logical: interval.clone(), nullable };
-            Ok(Bound::new(vec![left.data_type.clone(), right.integer()?], returns, |args, context| of_intervals(args, context, i64::wrapping_mul)))
+            Ok(Bound::new(vec![left.data_type.clone(), right.integer()?], returns, |args, context| {
+                of_intervals(args, context, i64::wrapping_mul)
+            }))
         }
-        (Operator::Multiply, number, interval) if interval.is_interval() && (number.is_integer() || *number == L::Null) => {
+        (Operator::Multiply, number, interval)
+            if interval.is_interval() && (number.is_integer() || *number == L::Null) =>
+        {
             let returns = DataType { logical: interval.clone(), nullable };
             Ok(Bound::new(vec![left.integer()?, right.data_type.clone()], returns, |args, context| {
                 let swapped: Vec<Value> = args.iter().rev().cloned().collect();
                 of_intervals(&swapped, context, i64::wrapping_mul)
             }))
         }
-        (Operator::Subtract, a, b) if a.is_datetime() && b.is_datetime() => {
-            Err(Refusal::Because(Error::user(format!("Cannot apply '-' to arguments of type '{a} - {b}'")).hint("TIMESTAMPDIFF(unit, from, to) gives the difference")))
-        }
+        (Operator::Subtract, a, b) if a.is_datetime() && b.is_datetime() => Err(Refusal::Because(
+            Error::user(format!("Cannot apply '-' to arguments of type '{a} - {b}'"))
+                .hint("TIMESTAMPDIFF(unit, from, to) gives the difference"),
+        )),
         _ => Err(Refusal::Types),
     }
 }
@@ -127,14 +143,24 @@ enum Step {
     Months(i64),
 }
 
-fn moved(logical: &L, args: &[Value], (time, interval): (usize, usize), sign: i64, context: &EvalContext) -> Result<Value> {
-    let (Some(time), Some(interval)) = (args.get(time), args.get(interval)) else { return Err(Error::internal("no time or no interval")) };
+fn moved(
+    logical: &L,
+    args: &[Value],
+    (time, interval): (usize, usize),
+    sign: i64,
+    context: &EvalContext,
+) -> Result<Value> {
+    let (Some(time), Some(interval)) = (args.get(time), args.get(interval)) else {
+        return Err(Error::internal("no time or no interval"));
+    };
     let amounts = Amounts::new(interval)?;
     let rows = Rows::strict(args, context);
     // The common case: milliseconds added to a column of timestamps.
     if let (false, Some(from)) = (amounts.in_months(), Timestamps::of(time.array())) {
         let (factor, mask) = (from.per_second / 1_000 * sign, if time.is_scalar() { 0 } else { usize::MAX });
-        let values = (0..rows.count()).map(|row| from.values[row & mask].wrapping_add(amounts.at(row).wrapping_mul(factor))).collect();
+        let values = (0..rows.count())
+            .map(|row| from.values[row & mask].wrapping_add(amounts.at(row).wrapping_mul(factor)))
+            .collect();
         return with_nulls(&rows, timestamps(values, None, logical));
     }
     let step = |row: usize| {
@@ -145,7 +171,13 @@ fn moved(logical: &L, args: &[Value], (time, interval): (usize, usize), sign: i6
 }
 
 /// The time of each row moved by a step, in the type `logical`.
-fn stepped(logical: &L, time: &Value, rows: &Rows, step: impl Fn(usize) -> Step, context: &EvalContext) -> Result<Value> {
+fn stepped(
+    logical: &L,
+    time: &Value,
+    rows: &Rows,
+    step: impl Fn(usize) -> Step,
+    context: &EvalContext,
+) -> Result<Value> {
     let walls = Walls::new(time, context)?;
     // Instants are moved as if in UTC, as Flink does.
     let wall = |row: usize| walls.instant(row);
@@ -168,8 +200,13 @@ fn stepped(logical: &L, time: &Value, rows: &Rows, step: impl Fn(usize) -> Step,
             let values = (0..rows.count()).map(|row| {
                 let wall = wall(row);
                 match step(row) {
-                    Step::Months(months) => WallTime { days: wall.date().plus_months(months).days(), ..wall }.units(per_second).unwrap_or_default(),
-                    Step::Nanos(nanos) => wall.units(per_second).unwrap_or_default().wrapping_add((nanos / i128::from(NANOS_PER_SECOND / per_second)) as i64),
+                    Step::Months(months) => WallTime { days: wall.date().plus_months(months).days(), ..wall }
+                        .units(per_second)
+                        .unwrap_or_default(),
+                    Step::Nanos(nanos) => wall
+                        .units(per_second)
+                        .unwrap_or_default()
+                        .wrapping_add((nanos / i128::from(NANOS_PER_SECOND / per_second)) as i64),
                 }
             });
             timestamps(values.collect(), None, logical)
@@ -184,7 +221,8 @@ fn with_nulls(rows: &Rows, array: ArrayRef) -> Result<Value> {
     let array = match rows.nulls() {
         None => array,
         Some(nulls) => {
-            let data = array.to_data().into_builder().nulls(Some(nulls.clone())).build().map_err(crate::eval::arrow_error)?;
+            let data =
+                array.to_data().into_builder().nulls(Some(nulls.clone())).build().map_err(crate::eval::arrow_error)?;
             arrow::array::make_array(data)
         }
     };
@@ -234,7 +272,8 @@ fn timestamp_diff(args: &[Argument]) -> Choice {
         let difference = |row: usize| match (of.months(), of.nanos()) {
             (Some(months), _) => (months_between(a.instant(row), b.instant(row)) / months) as i32,
             (None, unit) => {
-                let nanos = |wall: WallTime| i128::from(wall.seconds()) * i128::from(NANOS_PER_SECOND) + i128::from(wall.nano);
+                let nanos =
+                    |wall: WallTime| i128::from(wall.seconds()) * i128::from(NANOS_PER_SECOND) + i128::from(wall.nano);
                 ((nanos(b.instant(row)) - nanos(a.instant(row))) / i128::from(unit.unwrap_or(1))) as i32
             }
         };

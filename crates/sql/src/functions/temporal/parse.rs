@@ -68,7 +68,14 @@ impl Pattern {
         Some(text)
     }
 
-    fn read_field<'t>(&self, field: Field, count: usize, next: &[Item], text: &'t str, fields: &mut Fields) -> Option<&'t str> {
+    fn read_field<'t>(
+        &self,
+        field: Field,
+        count: usize,
+        next: &[Item],
+        text: &'t str,
+        fields: &mut Fields,
+    ) -> Option<&'t str> {
         if field.is_number(count) {
             let (value, digits, rest) = match self.flavour {
                 Flavour::DateTimeFormatter => strict_number(field, count, next, text)?,
@@ -151,14 +158,19 @@ fn strict_number<'t>(field: Field, count: usize, next: &[Item], text: &'t str) -
     let reserved: usize = if least == most {
         0
     } else {
-        next.iter().map_while(|item| match item {
-            Item::Field(field, count) if *count > 1 && field.is_number(*count) => Some(*count),
-            _ => None,
-        }).sum()
+        next.iter()
+            .map_while(|item| match item {
+                Item::Field(field, count) if *count > 1 && field.is_number(*count) => Some(*count),
+                _ => None,
+            })
+            .sum()
     };
     let length = digits_at(digits).min(most.saturating_add(reserved)).saturating_sub(reserved).min(most);
     // A year of more digits than the pattern has needs its sign.
-    if length < least || (wide_year && digits_from == 0 && length > count) || (wide_year && digits_from == 1 && !negative && length <= count) {
+    if length < least
+        || (wide_year && digits_from == 0 && length > count)
+        || (wide_year && digits_from == 1 && !negative && length <= count)
+    {
         return None;
     }
     let value: i64 = digits[..length].parse().ok()?;
@@ -172,7 +184,8 @@ fn lenient_number<'t>(count: usize, next: &[Item], text: &'t str) -> Option<Numb
         None => (false, text),
     };
     // A field that follows directly limits this one to its letters.
-    let most = if matches!(next.first(), Some(Item::Field(..))) { count.saturating_sub(usize::from(negative)) } else { 18 };
+    let most =
+        if matches!(next.first(), Some(Item::Field(..))) { count.saturating_sub(usize::from(negative)) } else { 18 };
     let length = digits_at(digits).min(most);
     let value: i64 = digits[..length].parse().ok()?;
     Some((if negative { -value } else { value }, length, &digits[length..]))
@@ -228,13 +241,20 @@ fn offset(text: &str) -> Option<(i64, &str)> {
 impl Fields {
     /// Takes a number; `None` where it is out of the field's bounds and `strict`.
     fn put(&mut self, field: Field, value: i64, digits: usize, count: usize, strict: bool) -> Option<()> {
-        let bounded = |least: i64, most: i64| if !strict || (least..=most).contains(&value) { Some(value) } else { None };
+        let bounded =
+            |least: i64, most: i64| if !strict || (least..=most).contains(&value) { Some(value) } else { None };
         match field {
             Field::Year => {
                 self.year = Some(match (strict, count, digits) {
                     (true, 2, _) => 2000 + value,
                     // The older format reads two digits within 80 years before and 20 after now, the formatter from 2000 on.
-                    (false, 1 | 2, 2) if value >= 0 => if value < 47 { 2000 + value } else { 1900 + value },
+                    (false, 1 | 2, 2) if value >= 0 => {
+                        if value < 47 {
+                            2000 + value
+                        } else {
+                            1900 + value
+                        }
+                    }
                     _ => value,
                 });
                 if strict && self.year? < 1 {
@@ -293,7 +313,10 @@ impl Fields {
             return None;
         }
         let (days, hour) = if midnight { (days + 1, 0) } else { (days, hour) };
-        Some(Parsed { wall: WallTime { days, second_of_day: hour * 3600 + minute * 60 + second, nano }, offset: self.offset })
+        Some(Parsed {
+            wall: WallTime { days, second_of_day: hour * 3600 + minute * 60 + second, nano },
+            offset: self.offset,
+        })
     }
 
     /// As `SimpleDateFormat` reads: everything carries over.
@@ -307,11 +330,17 @@ impl Fields {
             (Some(hour), _) => hour,
             (None, hour) => hour.unwrap_or(0) + if self.afternoon == Some(true) { 12 } else { 0 },
         };
-        let clock = hour.checked_mul(3600)?.checked_add(self.minute.unwrap_or(0).checked_mul(60)?)?.checked_add(self.second.unwrap_or(0))?;
+        let clock = hour
+            .checked_mul(3600)?
+            .checked_add(self.minute.unwrap_or(0).checked_mul(60)?)?
+            .checked_add(self.second.unwrap_or(0))?;
         let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_add(clock)?;
         let nano = self.nano.unwrap_or(0);
         let seconds = seconds.checked_add(nano.div_euclid(1_000_000_000))?;
-        Some(Parsed { wall: WallTime { nano: nano.rem_euclid(1_000_000_000), ..WallTime::of(seconds, 1) }, offset: self.offset })
+        Some(Parsed {
+            wall: WallTime { nano: nano.rem_euclid(1_000_000_000), ..WallTime::of(seconds, 1) },
+            offset: self.offset,
+        })
     }
 }
 

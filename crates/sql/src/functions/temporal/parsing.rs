@@ -1,7 +1,10 @@
 //! `TO_DATE`, `TO_TIMESTAMP`, `TO_TIMESTAMP_LTZ` and `UNIX_TIMESTAMP`.
 
 use arrow::array::{Array, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType as ArrowType, Date32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType};
+use arrow::datatypes::{
+    DataType as ArrowType, Date32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
+};
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType as L};
 
@@ -17,7 +20,12 @@ use crate::functions::signature::{Choice, Refusal, any_nullable, arrow, bad_valu
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["TO_DATE"], usage: "TO_DATE(string [, pattern])", description: "The date that a text gives; NULL where it gives none.", choose: to_date },
+    ScalarFunction {
+        names: &["TO_DATE"],
+        usage: "TO_DATE(string [, pattern])",
+        description: "The date that a text gives; NULL where it gives none.",
+        choose: to_date,
+    },
     ScalarFunction {
         names: &["TO_TIMESTAMP"],
         usage: "TO_TIMESTAMP(string [, pattern])",
@@ -53,7 +61,11 @@ fn to_date(args: &[Argument]) -> Choice {
     let bound = Bound::new(texts(args)?, DataType::nullable(L::Date), move |args: &[Value], context: &EvalContext| {
         let (text, mut patterns) = (first(args)?.cells::<StringArray>()?, pattern.rows(args.get(1))?);
         Rows::strict(args, context).try_numbers::<Date32Type>(&ArrowType::Date32, |row| {
-            let days = if with_pattern { patterns.at(row)?.read(text.at(row)).map(|parsed| parsed.wall.days) } else { parse_date(text.at(row)) };
+            let days = if with_pattern {
+                patterns.at(row)?.read(text.at(row)).map(|parsed| parsed.wall.days)
+            } else {
+                parse_date(text.at(row))
+            };
             Ok(days.and_then(|days| i32::try_from(days).ok()))
         })
     });
@@ -97,14 +109,19 @@ fn to_timestamp_ltz(args: &[Argument]) -> Choice {
         let mut last: Option<(&str, Zone)> = None;
         Rows::strict(args, context).try_numbers::<TimestampMillisecondType>(&arrow_type, |row| {
             let text = text.at(row);
-            let parsed = if with_pattern { patterns.at(row)?.read(text).map(|parsed| parsed.wall) } else { parse_timestamp(text) };
+            let parsed = if with_pattern {
+                patterns.at(row)?.read(text).map(|parsed| parsed.wall)
+            } else {
+                parse_timestamp(text)
+            };
             let wall = parsed.ok_or_else(|| bad_value(format!("TO_TIMESTAMP_LTZ cannot read '{text}'")))?;
             let Some(zones) = &zones else { return Ok(wall.units(1_000)) };
             let name = zones.at(row);
             if last.as_ref().is_none_or(|(known, _)| *known != name) {
                 last = Some((name, Zone::new(named_zone(name))));
             }
-            let seconds = last.as_ref().map_or(wall.seconds(), |(_, zone)| zone.instant_of(wall.seconds(), Overlap::Earlier));
+            let seconds =
+                last.as_ref().map_or(wall.seconds(), |(_, zone)| zone.instant_of(wall.seconds(), Overlap::Earlier));
             Ok(WallTime { nano: wall.nano, ..WallTime::of(seconds, 1) }.units(1_000))
         })
     })
@@ -117,16 +134,22 @@ fn ltz_of_number(args: &[Argument]) -> Choice {
         None => 3,
         Some(precision) => {
             precision.integer()?;
-            precision.literal_integer().ok_or_else(|| Refusal::because("the precision of TO_TIMESTAMP_LTZ must be a constant"))?
+            precision
+                .literal_integer()
+                .ok_or_else(|| Refusal::because("the precision of TO_TIMESTAMP_LTZ must be a constant"))?
         }
     };
-    let digits = u8::try_from(digits).ok().filter(|digits| *digits <= 9).ok_or_else(|| Refusal::because(format!("a precision is from 0 to 9, not {digits}")))?;
+    let digits = u8::try_from(digits)
+        .ok()
+        .filter(|digits| *digits <= 9)
+        .ok_or_else(|| Refusal::because(format!("a precision is from 0 to 9, not {digits}")))?;
     let precision = digits.max(3);
     let returns = DataType::nullable(L::TimestampLtz(precision));
     let arrow_type = arrow(&returns);
     let fractional = args[0].data_type.logical.is_approximate();
     let number = args[0].as_type(if fractional { L::Double } else { L::BigInt });
-    let arguments = [Some(number), args.get(1).map(|precision| precision.data_type.clone())].into_iter().flatten().collect();
+    let arguments =
+        [Some(number), args.get(1).map(|precision| precision.data_type.clone())].into_iter().flatten().collect();
     let scale = per_second(precision) / 10_i64.pow(digits.into());
     Ok(Bound::new(arguments, returns, move |args: &[Value], context: &EvalContext| {
         let number = first(args)?;
@@ -159,17 +182,21 @@ fn unix_timestamp(args: &[Argument]) -> Choice {
     }
     let pattern = PatternArgument::new(args.get(1), Flavour::SimpleDateFormat)?;
     let can_fail = pattern.can_fail();
-    let bound = Bound::new(texts(args)?, DataType { logical: L::BigInt, nullable: any_nullable(args) }, move |args: &[Value], context: &EvalContext| {
-        let (text, mut patterns) = (first(args)?.cells::<StringArray>()?, pattern.rows(args.get(1))?);
-        let zone = Zone::new(context.zone);
-        Rows::strict(args, context).try_numbers::<Int64Type>(&ArrowType::Int64, |row| {
-            let Some(parsed) = patterns.at(row)?.read(text.at(row)) else { return Ok(Some(i64::MIN)) };
-            let wall = parsed.wall.seconds();
-            Ok(Some(match parsed.offset {
-                Some(offset) => wall - offset,
-                None => zone.instant_of(wall, Overlap::Later),
-            }))
-        })
-    });
+    let bound = Bound::new(
+        texts(args)?,
+        DataType { logical: L::BigInt, nullable: any_nullable(args) },
+        move |args: &[Value], context: &EvalContext| {
+            let (text, mut patterns) = (first(args)?.cells::<StringArray>()?, pattern.rows(args.get(1))?);
+            let zone = Zone::new(context.zone);
+            Rows::strict(args, context).try_numbers::<Int64Type>(&ArrowType::Int64, |row| {
+                let Some(parsed) = patterns.at(row)?.read(text.at(row)) else { return Ok(Some(i64::MIN)) };
+                let wall = parsed.wall.seconds();
+                Ok(Some(match parsed.offset {
+                    Some(offset) => wall - offset,
+                    None => zone.instant_of(wall, Overlap::Later),
+                }))
+            })
+        },
+    );
     Ok(if can_fail { bound.failing() } else { bound })
 }

@@ -104,7 +104,13 @@ impl Field {
     /// How often its letter may stand in a `DateTimeFormatter`.
     fn most(self) -> usize {
         match self {
-            Self::DayOfMonth | Self::Hour | Self::HourFromOne | Self::HalfDayHour | Self::ClockHour | Self::Minute | Self::Second => 2,
+            Self::DayOfMonth
+            | Self::Hour
+            | Self::HourFromOne
+            | Self::HalfDayHour
+            | Self::ClockHour
+            | Self::Minute
+            | Self::Second => 2,
             Self::DayOfYear | Self::Offset | Self::IsoOffset => 3,
             Self::HalfDay => 1,
             Self::Month | Self::DayName | Self::Quarter | Self::Era => 5,
@@ -230,7 +236,12 @@ mod tests {
         for pattern in ["bogus", "'open", "HHH", "a]", "{", "YYYY"] {
             assert!(Pattern::parse(pattern, Flavour::DateTimeFormatter).is_err(), "{pattern}");
         }
-        assert!(Pattern::parse("bogus", Flavour::DateTimeFormatter).unwrap_err().message().contains("Unknown pattern letter: b"));
+        assert!(
+            Pattern::parse("bogus", Flavour::DateTimeFormatter)
+                .unwrap_err()
+                .message()
+                .contains("Unknown pattern letter: b")
+        );
         assert!(Pattern::parse("[x] {HHHH}", Flavour::SimpleDateFormat).is_err());
         assert!(Pattern::parse("[HHHH] {}", Flavour::SimpleDateFormat).is_ok());
     }

@@ -14,8 +14,18 @@ use crate::functions::signature::{Choice, Refusal, exactly};
 use crate::functions::{Argument, Bound, ScalarFunction};
 
 pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction { names: &["FLOOR TO"], usage: "FLOOR(time TO unit)", description: "The time's last start of a unit; weeks start on Sunday.", choose: |args| round(args, false) },
-    ScalarFunction { names: &["CEIL TO"], usage: "CEIL(time TO unit)", description: "The time's next start of a unit, or itself.", choose: |args| round(args, true) },
+    ScalarFunction {
+        names: &["FLOOR TO"],
+        usage: "FLOOR(time TO unit)",
+        description: "The time's last start of a unit; weeks start on Sunday.",
+        choose: |args| round(args, false),
+    },
+    ScalarFunction {
+        names: &["CEIL TO"],
+        usage: "CEIL(time TO unit)",
+        description: "The time's next start of a unit, or itself.",
+        choose: |args| round(args, true),
+    },
 ];
 
 fn round(args: &[Argument], up: bool) -> Choice {
@@ -48,7 +58,9 @@ fn rounded(value: &Value, logical: &L, unit: Unit, up: bool, context: &EvalConte
         L::Time(_) => {
             let from = Times::of(array).ok_or_else(not_a_time)?;
             let millis = unit.nanos().map(|nanos| nanos / 1_000_000).filter(|millis| (1..86_400_000).contains(millis));
-            let values = (0..array.len()).map(|row| millis.map_or_else(|| from.millis(row), |unit| to_multiple(from.millis(row), unit, up))).collect();
+            let values = (0..array.len())
+                .map(|row| millis.map_or_else(|| from.millis(row), |unit| to_multiple(from.millis(row), unit, up)))
+                .collect();
             times(values, array.nulls().cloned(), logical)
         }
         _ => {
@@ -60,7 +72,7 @@ fn rounded(value: &Value, logical: &L, unit: Unit, up: bool, context: &EvalConte
             let rounded: Vec<i64> = match fixed {
                 // Finer than the values are.
                 Some(0 | 1) => values.copied().collect(),
-                Some(unit) if zone.is_utc() => values.map(|value| to_multiple(*value, unit, up)).collect(),
+                Some(unit) if zone.is_utc() => all_to_multiple(from.values, unit, up),
                 _ => values
                     .map(|value| {
                         // The offset at the time itself is taken for its unit's start too, as Flink does.
@@ -80,21 +92,29 @@ fn rounded(value: &Value, logical: &L, unit: Unit, up: bool, context: &EvalConte
     Ok(if value.is_scalar() { Value::scalar(result) } else { Value::Array(result) })
 }
 
+/// Every value at a multiple of a unit. The usual units are constants of their own loop, where no division is left.
+fn all_to_multiple(values: &[i64], unit: i64, up: bool) -> Vec<i64> {
+    macro_rules! loops {
+        ($($constant:literal),*) => {
+            match unit {
+                $($constant => values.iter().map(|value| to_multiple(*value, $constant, up)).collect(),)*
+                _ => values.iter().map(|value| to_multiple(*value, unit, up)).collect(),
+            }
+        };
+    }
+    // Second, minute, hour and day, in milliseconds and in microseconds.
+    loops!(1_000, 60_000, 3_600_000, 86_400_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000)
+}
+
 #[inline]
 fn to_multiple(value: i64, unit: i64, up: bool) -> i64 {
     let rest = value.rem_euclid(unit);
     if up && rest > 0 { value.wrapping_add(unit - rest) } else { value.wrapping_sub(rest) }
 }
 
+/// Only the day counts, as in Flink: `CEIL(TIMESTAMP '2026-05-01 13:45:00' TO MONTH)` is 2026-05-01 00:00:00.
 fn calendar_rounded(value: i64, per_day: i64, unit: Unit, up: bool) -> i64 {
-    let days = value.div_euclid(per_day);
-    let start = days_rounded(days, unit, false);
-    if up && start.wrapping_mul(per_day) != value {
-        // The start of the unit that follows.
-        days_rounded(days + 1, unit, true).wrapping_mul(per_day)
-    } else {
-        start.wrapping_mul(per_day)
-    }
+    days_rounded(value.div_euclid(per_day), unit, up).wrapping_mul(per_day)
 }
 
 /// The first day of the unit that a day is in, or of the next one unless the day is a first day itself.

@@ -30,7 +30,9 @@ impl<'a> Walls<'a> {
     pub(super) fn new(value: &'a Value, context: &EvalContext) -> Result<Self> {
         let array = value.array();
         let cells = match array.data_type() {
-            ArrowType::Timestamp(_, Some(_)) => Timestamps::of(array).map(|times| Cells::Instants(times, Zone::new(context.zone))),
+            ArrowType::Timestamp(_, Some(_)) => {
+                Timestamps::of(array).map(|times| Cells::Instants(times, Zone::new(context.zone)))
+            }
             ArrowType::Timestamp(_, None) => Timestamps::of(array).map(Cells::Timestamps),
             ArrowType::Date32 => array.as_primitive_opt::<Date32Type>().map(Cells::Dates),
             _ => Times::of(array).map(Cells::Times),

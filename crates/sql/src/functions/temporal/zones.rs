@@ -61,10 +61,16 @@ fn convert_tz(args: &[Argument]) -> Choice {
                 last = Some((names.0, names.1, Zone::new(named_zone(names.0)), Zone::new(named_zone(names.1))));
             }
             let pattern = patterns.at(row)?;
-            let (Some((_, to_name, from, to)), Some(parsed)) = (&last, pattern.read(text.at(row))) else { return Ok(false) };
+            let (Some((_, to_name, from, to)), Some(parsed)) = (&last, pattern.read(text.at(row))) else {
+                return Ok(false);
+            };
             let instant = from.instant_of(parsed.wall.seconds(), Overlap::Later);
             let offset = to.offset_at(instant);
-            pattern.write(WallTime::of(instant + offset, 1), Some(ZonePart { zone: named_zone(to_name), offset }), out)?;
+            pattern.write(
+                WallTime::of(instant + offset, 1),
+                Some(ZonePart { zone: named_zone(to_name), offset }),
+                out,
+            )?;
             Ok(true)
         })
     }))

@@ -15,9 +15,15 @@ use super::{Accumulator, Updates};
 /// The mean of values of type `argument`.
 pub(super) fn average(argument: &DataType, result: &DataType) -> Result<Box<dyn Accumulator>> {
     Ok(match (argument, result) {
-        (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64, _) => Box::new(Average { sums: Sum::<Int64Type>::default(), result: result.clone() }),
-        (DataType::Float32 | DataType::Float64, _) => Box::new(Average { sums: Sum::<Float64Type>::default(), result: result.clone() }),
-        (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from <= to => Box::new(Average { sums: DecimalSum::new(*from), result: result.clone() }),
+        (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64, _) => {
+            Box::new(Average { sums: Sum::<Int64Type>::default(), result: result.clone() })
+        }
+        (DataType::Float32 | DataType::Float64, _) => {
+            Box::new(Average { sums: Sum::<Float64Type>::default(), result: result.clone() })
+        }
+        (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from <= to => {
+            Box::new(Average { sums: DecimalSum::new(*from), result: result.clone() })
+        }
         _ => return Err(Error::internal(format!("AVG of {argument} as {result}"))),
     })
 }
@@ -65,7 +71,8 @@ impl Mean for Sum<Int64Type> {
     }
 
     fn means(&self, slots: &[u32], result: &DataType) -> Result<ArrayRef> {
-        let means: Int64Array = slots.iter().map(|slot| self.get(*slot).map(|(sum, count)| sum.wrapping_div(count))).collect();
+        let means: Int64Array =
+            slots.iter().map(|slot| self.get(*slot).map(|(sum, count)| sum.wrapping_div(count))).collect();
         compute::cast(&means, result).map_err(failed)
     }
 }
@@ -77,7 +84,8 @@ impl Mean for Sum<Float64Type> {
 
     fn means(&self, slots: &[u32], result: &DataType) -> Result<ArrayRef> {
         #[allow(clippy::cast_precision_loss, reason = "a mean of so many values is no more exact")]
-        let means: Float64Array = slots.iter().map(|slot| self.get(*slot).map(|(sum, count)| sum / count as f64)).collect();
+        let means: Float64Array =
+            slots.iter().map(|slot| self.get(*slot).map(|(sum, count)| sum / count as f64)).collect();
         compute::cast(&means, result).map_err(failed)
     }
 }
@@ -88,11 +96,16 @@ impl Mean for DecimalSum {
     }
 
     fn means(&self, slots: &[u32], result: &DataType) -> Result<ArrayRef> {
-        let DataType::Decimal128(precision, scale) = *result else { return Err(Error::internal(format!("AVG of DECIMAL as {result}"))) };
-        let factor = 10i128.checked_pow(u32::from(scale.abs_diff(self.scale()))).ok_or_else(|| Error::internal("AVG with a scale beyond 38"))?;
+        let DataType::Decimal128(precision, scale) = *result else {
+            return Err(Error::internal(format!("AVG of DECIMAL as {result}")));
+        };
+        let factor = 10i128
+            .checked_pow(u32::from(scale.abs_diff(self.scale())))
+            .ok_or_else(|| Error::internal("AVG with a scale beyond 38"))?;
         let mean = |slot: &u32| {
             let (sum, count) = self.get(*slot)?;
-            divide_half_up(sum, factor, i128::from(count)).filter(|mean| Decimal128Type::is_valid_decimal_precision(*mean, precision))
+            divide_half_up(sum, factor, i128::from(count))
+                .filter(|mean| Decimal128Type::is_valid_decimal_precision(*mean, precision))
         };
         let means: Decimal128Array = slots.iter().map(mean).collect();
         Ok(Arc::new(means.with_precision_and_scale(precision, scale).map_err(failed)?))

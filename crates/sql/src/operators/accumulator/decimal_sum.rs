@@ -41,7 +41,9 @@ impl State {
     }
 
     fn value(&self) -> Option<i128> {
-        let fits = self.count != 0 && self.carry == 0 && Decimal128Type::is_valid_decimal_precision(self.low, DECIMAL128_MAX_PRECISION);
+        let fits = self.count != 0
+            && self.carry == 0
+            && Decimal128Type::is_valid_decimal_precision(self.low, DECIMAL128_MAX_PRECISION);
         fits.then_some(self.low)
     }
 }

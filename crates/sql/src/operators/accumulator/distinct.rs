@@ -56,7 +56,11 @@ impl Accumulator for Distinct {
         }
         let parser = self.converter.parser();
         let columns = self.converter.convert_rows(changed.iter().map(|key| parser.parse(key))).map_err(failed)?;
-        self.inner.update(&Updates { slots: &vec![into; changed.len()], argument: columns.first(), signs: Some(&signs) })
+        self.inner.update(&Updates {
+            slots: &vec![into; changed.len()],
+            argument: columns.first(),
+            signs: Some(&signs),
+        })
     }
 
     fn clear(&mut self, slot: u32) {

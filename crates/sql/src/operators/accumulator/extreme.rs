@@ -7,8 +7,8 @@ use arrow::array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, PrimitiveArr
 use arrow::compute;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -104,7 +104,8 @@ struct Keys {
 impl Keys {
     fn new(data_type: &DataType, greatest: bool) -> Result<Self> {
         let options = SortOptions { descending: greatest, nulls_first: false };
-        let converter = RowConverter::new(vec![SortField::new_with_options(data_type.clone(), options)]).map_err(failed)?;
+        let converter =
+            RowConverter::new(vec![SortField::new_with_options(data_type.clone(), options)]).map_err(failed)?;
         Ok(Self { converter })
     }
 
@@ -125,7 +126,11 @@ impl Keys {
         let all_found = found.len() == places.len();
         let values = self.converter.convert_rows(found).map_err(failed)?;
         let values = values.first().ok_or_else(|| Error::internal("MIN or MAX without a column"))?;
-        if all_found { Ok(values.clone()) } else { compute::take(values, &UInt32Array::from(places), None).map_err(failed) }
+        if all_found {
+            Ok(values.clone())
+        } else {
+            compute::take(values, &UInt32Array::from(places), None).map_err(failed)
+        }
     }
 }
 

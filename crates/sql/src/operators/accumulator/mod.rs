@@ -61,7 +61,8 @@ impl<'a> Updates<'a> {
     /// Calls `apply` with slot, row and sign of every row that counts: not left out, and its argument not NULL.
     #[inline]
     fn for_each(&self, mut apply: impl FnMut(usize, usize, i64)) {
-        let nulls: Option<&NullBuffer> = self.argument.and_then(|argument| argument.nulls()).filter(|nulls| nulls.null_count() > 0);
+        let nulls: Option<&NullBuffer> =
+            self.argument.and_then(|argument| argument.nulls()).filter(|nulls| nulls.null_count() > 0);
         match (nulls, self.signs) {
             (None, None) => {
                 for (row, slot) in self.slots.iter().enumerate() {
@@ -86,7 +87,9 @@ impl<'a> Updates<'a> {
     /// The argument's values.
     fn primitive<T: ArrowPrimitiveType>(&self) -> Result<&'a PrimitiveArray<T>> {
         let argument = self.argument()?;
-        argument.as_primitive_opt().ok_or_else(|| Error::internal(format!("an aggregate over {} got {}", T::DATA_TYPE, argument.data_type())))
+        argument
+            .as_primitive_opt()
+            .ok_or_else(|| Error::internal(format!("an aggregate over {} got {}", T::DATA_TYPE, argument.data_type())))
     }
 }
 

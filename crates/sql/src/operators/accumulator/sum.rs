@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, PrimitiveArray};
 use arrow::datatypes::{
-    DataType, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, TimeUnit,
+    DataType, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    IntervalUnit, IntervalYearMonthType, TimeUnit,
 };
 use riverrun_base::{Error, Result};
 
@@ -63,7 +64,8 @@ impl<T: ArrowPrimitiveType> Accumulator for Sum<T> {
         let states = &mut self.states;
         rows.for_each(|slot, row, sign| {
             let state = &mut states[slot];
-            state.sum = if sign > 0 { state.sum.add_wrapping(values[row]) } else { state.sum.sub_wrapping(values[row]) };
+            state.sum =
+                if sign > 0 { state.sum.add_wrapping(values[row]) } else { state.sum.sub_wrapping(values[row]) };
             state.count += sign;
         });
         Ok(())

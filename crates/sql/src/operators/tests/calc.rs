@@ -27,7 +27,10 @@ fn a_filter_keeps_kinds_and_lets_only_through_what_is_true() {
     let rows = ["+I 1 2 x", "-U 2 1 y", "-U 1 5 z", "+U NULL 3 x", "-D 0 7 ''"];
     assert_eq!(whole.rows(&rows), ["+I 1 2 x", "-U 1 5 z", "-D 0 7 ''"]);
     let exprs = [column(&fields, 2), sum];
-    let mut both = Pipeline::single(fields.clone(), Calc::new(Some(&greater), Some((&exprs, schema.clone())), ENVIRONMENT).unwrap());
+    let mut both = Pipeline::single(
+        fields.clone(),
+        Calc::new(Some(&greater), Some((&exprs, schema.clone())), ENVIRONMENT).unwrap(),
+    );
     assert_eq!(both.rows(&rows), ["+I x 4", "-U z 10", "-D '' 14"]);
     assert_eq!(both.rows(&["+I 1 2 x"]), ["+I x 4"]);
     assert!(both.rows(&["+I 2 2 x"]).is_empty());
@@ -39,14 +42,16 @@ fn a_filter_keeps_kinds_and_lets_only_through_what_is_true() {
 fn a_projection_to_nothing_keeps_the_number_of_rows() {
     let fields = fields("a BIGINT, b BIGINT");
     let less = call_bound("<", vec![column(&fields, 0), column(&fields, 1)]).unwrap();
-    let mut calc = Pipeline::single(fields, Calc::new(Some(&less), Some((&[], batch_schema(&[]))), ENVIRONMENT).unwrap());
+    let mut calc =
+        Pipeline::single(fields, Calc::new(Some(&less), Some((&[], batch_schema(&[]))), ENVIRONMENT).unwrap());
     assert_eq!(calc.rows(&["+I 1 2", "-D 2 3", "+I 3 3"]), ["+I", "-D"]);
 }
 
 #[test]
 fn null_in_a_not_null_column_fails_the_job_or_drops_the_row() {
     let (query, table) = (fields("a BIGINT, b BIGINT"), fields("a BIGINT NOT NULL, b BIGINT NOT NULL"));
-    let guard = |drops| Pipeline::single(query.clone(), SinkGuard::new("t".into(), vec![0, 1], drops, batch_schema(&table)));
+    let guard =
+        |drops| Pipeline::single(query.clone(), SinkGuard::new("t".into(), vec![0, 1], drops, batch_schema(&table)));
     assert_eq!(guard(false).rows(&["+I 1 2"]), ["+I 1 2"]);
     let error = guard(false).try_rows(&["+I 1 2", "+I 1 NULL"]).unwrap_err();
     assert!(error.to_string().contains("Column 'b' is NOT NULL"), "{error}");
@@ -57,10 +62,16 @@ fn null_in_a_not_null_column_fails_the_job_or_drops_the_row() {
 #[test]
 fn an_operator_that_sees_rows_one_by_one_emits_every_change() {
     let query = super::query::Query::new("k STRING, v BIGINT", "GROUP BY k: COUNT(*)");
-    let groups = crate::operators::Groups::new(&crate::operators::key_types(&query.input, &query.keys), &query.calls, true).unwrap();
-    let aggregate = crate::operators::GroupAggregate::new(query.keys.clone(), groups, true, batch_schema(&query.output()));
+    let groups =
+        crate::operators::Groups::new(&crate::operators::key_types(&query.input, &query.keys), &query.calls, true)
+            .unwrap();
+    let aggregate =
+        crate::operators::GroupAggregate::new(query.keys.clone(), groups, true, batch_schema(&query.output()));
     let mut pipeline = Pipeline::single(query.input, RowAtATime(aggregate));
-    assert_eq!(pipeline.rows(&["+I a 1", "-U a 1", "+U a 2", "+I a 3"]), ["+I a 1", "-D a 1", "+I a 1", "-U a 1", "+U a 2"]);
+    assert_eq!(
+        pipeline.rows(&["+I a 1", "-U a 1", "+U a 2", "+I a 3"]),
+        ["+I a 1", "-D a 1", "+I a 1", "-U a 1", "+U a 2"]
+    );
 }
 
 #[test]
@@ -70,7 +81,8 @@ fn a_source_tells_the_greatest_watermark_of_its_rows_and_demands_event_time() {
     let strategy = Expr::column(0, DataType::nullable(LogicalType::Timestamp(3)));
     let mut source = SourceCalc::new(&exprs, batch_schema(&table), Some((&strategy, 0)), ENVIRONMENT).unwrap();
     let split: SplitId = Arc::from("s");
-    let mut apply = |rows: &[&str]| -> riverrun_base::Result<(Batch, Option<i64>)> { source.apply(&split, batch(&physical, rows)) };
+    let mut apply =
+        |rows: &[&str]| -> riverrun_base::Result<(Batch, Option<i64>)> { source.apply(&split, batch(&physical, rows)) };
     let (rows, watermark) = apply(&["+I 1 30", "+I 2 10"]).unwrap();
     assert_eq!((lines(&rows), watermark), (vec!["+I 30 1".to_owned(), "+I 10 2".to_owned()], Some(30)));
     assert_eq!(apply(&["+I 1 NULL"]).unwrap_err().kind(), riverrun_base::Kind::Data);

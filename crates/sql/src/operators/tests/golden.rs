@@ -90,7 +90,9 @@ fn difference(golden: &str, emitted: &str) -> String {
         match (golden.next(), emitted.next()) {
             (None, None) => return "  only line ends differ".to_owned(),
             (old, new) if old == new => {}
-            (old, new) => return format!("  line {number}: {} became {}", old.unwrap_or("nothing"), new.unwrap_or("nothing")),
+            (old, new) => {
+                return format!("  line {number}: {} became {}", old.unwrap_or("nothing"), new.unwrap_or("nothing"));
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ const CALLS: &str = "COUNT(*), COUNT(v), SUM(v), AVG(v), MIN(v), MAX(v), COUNT(D
 fn row() -> impl Strategy<Value = String> + Clone {
     let value = prop_oneof![1 => Just("NULL".to_owned()), 6 => (-4i64..5).prop_map(|value| value.to_string())];
     let filter = prop::sample::select(vec!["true", "false", "NULL"]);
-    (prop::sample::select(vec!["a", "b", "c", "NULL", "''"]), value, filter).prop_map(|(key, value, filter)| format!("{key} {value} {filter}"))
+    (prop::sample::select(vec!["a", "b", "c", "NULL", "''"]), value, filter)
+        .prop_map(|(key, value, filter)| format!("{key} {value} {filter}"))
 }
 
 /// What [`CALLS`] are of these rows, by key.
@@ -36,12 +37,14 @@ fn grouped(rows: &[String], keyed: bool) -> Vec<String> {
         .into_iter()
         .map(|(key, rows)| {
             let values: Vec<i64> = rows.iter().filter_map(|(value, _)| *value).collect();
-            let filtered: Vec<i64> = rows.iter().filter(|(_, passes)| *passes).filter_map(|(value, _)| *value).collect();
+            let filtered: Vec<i64> =
+                rows.iter().filter(|(_, passes)| *passes).filter_map(|(value, _)| *value).collect();
             let sum = |values: &[i64]| (!values.is_empty()).then(|| values.iter().sum::<i64>());
             let average = sum(&values).map(|sum| sum / i64::try_from(values.len()).unwrap());
             let (least, greatest) = (values.iter().min().copied(), values.iter().max().copied());
             let distinct = values.iter().collect::<BTreeSet<_>>().len();
-            let [sum, average, least, greatest, filtered] = [sum(&values), average, least, greatest, sum(&filtered)].map(shown);
+            let [sum, average, least, greatest, filtered] =
+                [sum(&values), average, least, greatest, sum(&filtered)].map(shown);
             format!("{key}{} {} {sum} {average} {least} {greatest} {distinct} {filtered}", rows.len(), values.len())
         })
         .collect();
@@ -107,11 +110,15 @@ fn a_row_that_is_taken_back_and_never_came_is_left_out() {
 
 #[test]
 fn the_slot_of_a_group_that_went_serves_another_in_the_same_batch_and_later() {
-    let mut pipeline = Pipeline::of(&Query::new("k STRING, v BIGINT", "GROUP BY k: COUNT(*), SUM(v), MAX(v), COUNT(DISTINCT v)"));
+    let mut pipeline =
+        Pipeline::of(&Query::new("k STRING, v BIGINT", "GROUP BY k: COUNT(*), SUM(v), MAX(v), COUNT(DISTINCT v)"));
     pipeline.rows(&["+I a 1", "+I b 2"]);
     assert_eq!(pipeline.rows(&["-D a 1", "+I c 3"]), ["-D a 1 1 1 1", "+I c 1 3 3 1"]);
     assert_eq!(pipeline.rows(&["+I d NULL"]), ["+I d 1 NULL NULL 0"]);
-    assert_eq!(pipeline.rows(&["-D d NULL", "+I d 7", "+I a 4"]), ["-U d 1 NULL NULL 0", "+U d 1 7 7 1", "+I a 1 4 4 1"]);
+    assert_eq!(
+        pipeline.rows(&["-D d NULL", "+I d 7", "+I a 4"]),
+        ["-U d 1 NULL NULL 0", "+U d 1 7 7 1", "+I a 1 4 4 1"]
+    );
 }
 
 #[test]
@@ -127,7 +134,12 @@ fn rows_without_columns_are_counted() {
     let query = Query::new("", "GROUP BY : COUNT(*)").append_only();
     let groups = Groups::new(&[], &query.calls, false).unwrap();
     let mut operator = GroupAggregate::new(Vec::new(), groups, true, batch_schema(&query.output()));
-    let rows = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &RecordBatchOptions::new().with_row_count(Some(3))).unwrap();
+    let rows = RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        Vec::new(),
+        &RecordBatchOptions::new().with_row_count(Some(3)),
+    )
+    .unwrap();
     let mut out = Collected::default();
     operator.process(Batch::insertions(rows), &mut out).unwrap();
     let count: ArrayRef = Arc::new(Int64Array::from(vec![3]));

@@ -7,7 +7,9 @@ use riverrun_runtime::{MAX_WATERMARK, Operator, Output, Timestamp};
 
 use super::query::{Query, window_fields};
 use super::text::{batch, lines};
-use crate::operators::{AssignWindows, GroupAggregate, Groups, SessionAggregate, WallClock, WindowAggregate, key_types};
+use crate::operators::{
+    AssignWindows, GroupAggregate, Groups, SessionAggregate, WallClock, WindowAggregate, key_types,
+};
 use crate::plan::{Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
 
 /// Operators that feed each other.
@@ -34,7 +36,17 @@ impl Pipeline {
                 let of_window = [WindowColumn::Start, WindowColumn::End, WindowColumn::Time].into_iter().enumerate();
                 let keys: Vec<_> = plain.chain(of_window.map(|(n, column)| (width + n, Some(column)))).collect();
                 if let WindowKind::Session { gap } = window.kind {
-                    let sessions = SessionAggregate::new(window.clone(), gap, &query.input, keys, &query.calls, query.retracts, clock, schema, late.clone());
+                    let sessions = SessionAggregate::new(
+                        window.clone(),
+                        gap,
+                        &query.input,
+                        keys,
+                        &query.calls,
+                        query.retracts,
+                        clock,
+                        schema,
+                        late.clone(),
+                    );
                     vec![Box::new(sessions.unwrap())]
                 } else {
                     let assigned: Vec<Field> = query.input.iter().cloned().chain(window_fields(window)).collect();
@@ -42,7 +54,16 @@ impl Pipeline {
                     let (indices, columns): (Vec<usize>, Vec<_>) = keys.into_iter().unzip();
                     let group = GroupWindow { window: window.clone(), columns, start: width, end: width + 1 };
                     let types = key_types(&query.input, &query.keys);
-                    let aggregate = WindowAggregate::new(group, &indices, types, query.calls.clone(), query.retracts, clock, schema, late.clone());
+                    let aggregate = WindowAggregate::new(
+                        group,
+                        &indices,
+                        types,
+                        query.calls.clone(),
+                        query.retracts,
+                        clock,
+                        schema,
+                        late.clone(),
+                    );
                     vec![Box::new(assign), Box::new(aggregate)]
                 }
             }
@@ -97,7 +118,11 @@ impl Pipeline {
         self.late.get()
     }
 
-    fn each(&mut self, out: &mut Vec<Batch>, call: impl Fn(&mut dyn Operator<Batch>, &mut dyn Output<Batch>) -> Result<()>) -> Result<()> {
+    fn each(
+        &mut self,
+        out: &mut Vec<Batch>,
+        call: impl Fn(&mut dyn Operator<Batch>, &mut dyn Output<Batch>) -> Result<()>,
+    ) -> Result<()> {
         for place in 0..self.operators.len() {
             let (before, rest) = self.operators.split_at_mut(place + 1);
             call(&mut *before[place], &mut Chain { rest, out })?;

@@ -48,8 +48,9 @@ impl Query {
     /// The columns of the result: keys, the window's start, end and time where there is one, aggregates.
     pub(super) fn output(&self) -> Vec<Field> {
         let keys = self.keys.iter().map(|key| self.input[*key].clone());
-        let window = self.window.iter().flat_map(|window| window_fields(window));
-        let calls = self.calls.iter().map(|call| Field::new("$a", DataType { nullable: true, ..call.data_type.clone() }));
+        let window = self.window.iter().flat_map(window_fields);
+        let calls =
+            self.calls.iter().map(|call| Field::new("$a", DataType { nullable: true, ..call.data_type.clone() }));
         keys.chain(window).chain(calls).collect()
     }
 }
@@ -57,8 +58,15 @@ impl Query {
 /// The columns that windows add.
 pub(super) fn window_fields(window: &Arc<Window>) -> [Field; 3] {
     let edge = DataType::not_null(LogicalType::Timestamp(3));
-    [("window_start", WindowColumn::Start, edge.clone()), ("window_end", WindowColumn::End, edge), ("window_time", WindowColumn::Time, window.time_type.clone())]
-        .map(|(name, column, data_type)| Field { window: Some((column, Arc::clone(window))), ..Field::new(name, data_type) })
+    [
+        ("window_start", WindowColumn::Start, edge.clone()),
+        ("window_end", WindowColumn::End, edge),
+        ("window_time", WindowColumn::Time, window.time_type.clone()),
+    ]
+    .map(|(name, column, data_type)| Field {
+        window: Some((column, Arc::clone(window))),
+        ..Field::new(name, data_type)
+    })
 }
 
 fn column(input: &[Field], name: &str) -> usize {
@@ -92,14 +100,23 @@ pub(super) fn call(text: &str, input: &[Field]) -> AggregateCall {
     let (call, filter) = text.split_once(" FILTER ").map_or((text, None), |(call, filter)| (call, Some(filter)));
     let (name, argument) = call.strip_suffix(')').and_then(|call| call.split_once('(')).unwrap();
     let function = AggregateFunction::named(name).unwrap();
-    let (argument, distinct) = argument.strip_prefix("DISTINCT ").map_or((argument, false), |argument| (argument, true));
+    let (argument, distinct) =
+        argument.strip_prefix("DISTINCT ").map_or((argument, false), |argument| (argument, true));
     let argument = (argument != "*").then(|| column(input, argument));
-    let argument_type = argument.map_or_else(|| DataType::not_null(LogicalType::BigInt), |argument| input[argument].data_type.clone());
+    let argument_type =
+        argument.map_or_else(|| DataType::not_null(LogicalType::BigInt), |argument| input[argument].data_type.clone());
     let data_type = match function {
         AggregateFunction::Count => DataType::not_null(LogicalType::BigInt),
         AggregateFunction::Sum => types::sum_type(&argument_type).unwrap(),
         AggregateFunction::Avg => types::avg_type(&argument_type).unwrap(),
         AggregateFunction::Min | AggregateFunction::Max => argument_type.clone(),
     };
-    AggregateCall { function, argument, argument_type, distinct, filter: filter.map(|filter| column(input, filter)), data_type }
+    AggregateCall {
+        function,
+        argument,
+        argument_type,
+        distinct,
+        filter: filter.map(|filter| column(input, filter)),
+        data_type,
+    }
 }

@@ -13,7 +13,8 @@ const GAP: i64 = 10;
 
 fn row() -> impl Strategy<Value = String> + Clone {
     let value = prop_oneof![1 => Just("NULL".to_owned()), 5 => (-4i64..5).prop_map(|value| value.to_string())];
-    (prop::sample::select(vec!["a", "b", "NULL"]), value, 0i64..120).prop_map(|(key, value, time)| format!("{key} {value} {time}"))
+    (prop::sample::select(vec!["a", "b", "NULL"]), value, 0i64..120)
+        .prop_map(|(key, value, time)| format!("{key} {value} {time}"))
 }
 
 fn query() -> Query {
@@ -31,7 +32,8 @@ impl Model {
     fn add(&mut self, row: &str, watermark: i64) {
         let sessions = self.open.entry(row.split(' ').next().unwrap().to_owned()).or_default();
         let mut joined = (time_of(row), time_of(row) + GAP, vec![row.to_owned()]);
-        let (touching, mut apart): (Vec<_>, Vec<_>) = sessions.drain(..).partition(|(start, end, _)| *start <= joined.1 && *end >= joined.0);
+        let (touching, mut apart): (Vec<_>, Vec<_>) =
+            sessions.drain(..).partition(|(start, end, _)| *start <= joined.1 && *end >= joined.0);
         if touching.is_empty() && joined.1 - 1 <= watermark {
             self.late += 1;
         } else {
@@ -113,7 +115,10 @@ proptest! {
 
 #[test]
 fn a_session_that_is_joined_by_another_keeps_what_is_distinct_in_both() {
-    let query = Query::new("k STRING, v BIGINT, ts TIMESTAMP(3), f BOOLEAN", "SESSION(ts, 10) GROUP BY k: COUNT(DISTINCT v), SUM(DISTINCT v), MIN(v), AVG(v), COUNT(*) FILTER f");
+    let query = Query::new(
+        "k STRING, v BIGINT, ts TIMESTAMP(3), f BOOLEAN",
+        "SESSION(ts, 10) GROUP BY k: COUNT(DISTINCT v), SUM(DISTINCT v), MIN(v), AVG(v), COUNT(*) FILTER f",
+    );
     let mut pipeline = Pipeline::of(&query.append_only());
     pipeline.rows(&["+I a 1 0 true", "+I a 2 0 false", "+I a 2 20 true", "+I a 3 20 NULL"]);
     pipeline.rows(&["+I a 5 10 true"]);
@@ -132,7 +137,8 @@ fn sessions_without_a_key_are_of_all_rows() {
 
 #[test]
 fn a_session_of_processing_time_closes_when_the_gap_has_passed() {
-    let mut pipeline = Pipeline::of(&Query::new("k STRING", "SESSION(PROCTIME, 600000) GROUP BY k: COUNT(*)").append_only());
+    let mut pipeline =
+        Pipeline::of(&Query::new("k STRING", "SESSION(PROCTIME, 600000) GROUP BY k: COUNT(*)").append_only());
     pipeline.rows(&["+I a", "+I a"]);
     pipeline.rows(&["+I a"]);
     // The session may have grown since its first row, so the first call may come too early.

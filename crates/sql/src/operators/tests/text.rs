@@ -26,11 +26,15 @@ pub(super) fn batch<S: AsRef<str>>(fields: &[Field], lines: &[S]) -> Batch {
     cells.iter().for_each(|row| assert_eq!(row.len(), fields.len() + 1, "{row:?}"));
     let schema = batch_schema(fields);
     let column = |index: usize| {
-        let texts = cells.iter().map(|row| Some(row[index + 1]).filter(|cell| *cell != "NULL").map(|cell| if cell == "''" { "" } else { cell }));
+        let texts = cells.iter().map(|row| {
+            Some(row[index + 1]).filter(|cell| *cell != "NULL").map(|cell| if cell == "''" { "" } else { cell })
+        });
         let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
         let data_type = schema.field(index).data_type();
         let column = match data_type {
-            ArrowType::Timestamp(..) => compute::cast(&compute::cast(&texts, &ArrowType::Int64).unwrap(), data_type).unwrap(),
+            ArrowType::Timestamp(..) => {
+                compute::cast(&compute::cast(&texts, &ArrowType::Int64).unwrap(), data_type).unwrap()
+            }
             _ => compute::cast(&texts, data_type).unwrap(),
         };
         assert_eq!(column.null_count(), texts.null_count(), "a cell of {} cannot be read", schema.field(index));
@@ -40,7 +44,11 @@ pub(super) fn batch<S: AsRef<str>>(fields: &[Field], lines: &[S]) -> Batch {
     let options = RecordBatchOptions::new().with_row_count(Some(cells.len()));
     let rows = RecordBatch::try_new_with_options(schema.clone(), columns, &options).unwrap();
     let kinds: Vec<RowKind> = cells.iter().map(|row| kind(row[0])).collect();
-    if kinds.iter().all(|kind| *kind == RowKind::Insert) { Batch::insertions(rows) } else { Batch::with_kinds(rows, kinds).unwrap() }
+    if kinds.iter().all(|kind| *kind == RowKind::Insert) {
+        Batch::insertions(rows)
+    } else {
+        Batch::with_kinds(rows, kinds).unwrap()
+    }
 }
 
 /// The lines of a batch.

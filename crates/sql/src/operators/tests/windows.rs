@@ -10,11 +10,18 @@ const INPUT: &str = "k STRING, v BIGINT, ts TIMESTAMP(3)";
 const CALLS: &str = "COUNT(*), SUM(v), MAX(v)";
 
 /// The windows tested, each with what it does to a time: the bounds of its windows.
+#[allow(clippy::type_complexity, reason = "a table")]
 fn windows() -> Vec<(&'static str, fn(i64) -> Vec<(i64, i64)>)> {
     vec![
         ("TUMBLE(ts, 10)", |time| vec![(time.div_euclid(10) * 10, time.div_euclid(10) * 10 + 10)]),
         ("TUMBLE(ts, 10, 3)", |time| vec![((time - 3).div_euclid(10) * 10 + 3, (time - 3).div_euclid(10) * 10 + 13)]),
-        ("HOP(ts, 5, 15)", |time| (-10..20).map(|n| n * 5).filter(|start| (*start..start + 15).contains(&time)).map(|start| (start, start + 15)).collect()),
+        ("HOP(ts, 5, 15)", |time| {
+            (-10..20)
+                .map(|n| n * 5)
+                .filter(|start| (*start..start + 15).contains(&time))
+                .map(|start| (start, start + 15))
+                .collect()
+        }),
         ("CUMULATE(ts, 5, 20)", |time| {
             let start = time.div_euclid(20) * 20;
             (1..=4).map(|step| (start, start + step * 5)).filter(|(_, end)| time < *end).collect()
@@ -24,7 +31,8 @@ fn windows() -> Vec<(&'static str, fn(i64) -> Vec<(i64, i64)>)> {
 
 fn row() -> impl Strategy<Value = String> + Clone {
     let value = prop_oneof![1 => Just("NULL".to_owned()), 5 => (-4i64..5).prop_map(|value| value.to_string())];
-    (prop::sample::select(vec!["a", "b", "NULL"]), value, -10i64..50).prop_map(|(key, value, time)| format!("{key} {value} {time}"))
+    (prop::sample::select(vec!["a", "b", "NULL"]), value, -10i64..50)
+        .prop_map(|(key, value, time)| format!("{key} {value} {time}"))
 }
 
 pub(super) fn time_of(row: &str) -> i64 {
@@ -47,7 +55,10 @@ fn results(rows: &[String], windows_of: fn(i64) -> Vec<(i64, i64)>) -> Vec<Strin
             windows.entry((end, start, row.split(' ').next().unwrap())).or_default().push(row);
         }
     }
-    let mut lines: Vec<String> = windows.into_iter().map(|((end, start, key), rows)| format!("+I {key} {start} {end} {} {}", end - 1, aggregated(&rows))).collect();
+    let mut lines: Vec<String> = windows
+        .into_iter()
+        .map(|((end, start, key), rows)| format!("+I {key} {start} {end} {} {}", end - 1, aggregated(&rows)))
+        .collect();
     lines.sort();
     lines
 }
@@ -173,7 +184,8 @@ fn windows_of_processing_time_close_by_the_clock_or_when_the_input_ends() {
 
 #[test]
 fn days_are_cut_at_midnight_of_the_session_zone_where_time_is_an_instant() {
-    let mut query = Query::new("k STRING, ts TIMESTAMP_LTZ(3)", "TUMBLE(ts, 86400000) GROUP BY k: COUNT(*)").append_only();
+    let mut query =
+        Query::new("k STRING, ts TIMESTAMP_LTZ(3)", "TUMBLE(ts, 86400000) GROUP BY k: COUNT(*)").append_only();
     query.zone = "Asia/Shanghai".parse().unwrap();
     let mut pipeline = Pipeline::of(&query);
     // 1970-01-01 15:59:59.999 UTC is the last millisecond of the day in Shanghai.
@@ -185,7 +197,8 @@ fn days_are_cut_at_midnight_of_the_session_zone_where_time_is_an_instant() {
 
 #[test]
 fn an_hour_that_the_clock_shows_twice_is_one_window_that_closes_after_its_second_pass() {
-    let mut query = Query::new("k STRING, ts TIMESTAMP_LTZ(3)", "TUMBLE(ts, 3600000) GROUP BY k: COUNT(*)").append_only();
+    let mut query =
+        Query::new("k STRING, ts TIMESTAMP_LTZ(3)", "TUMBLE(ts, 3600000) GROUP BY k: COUNT(*)").append_only();
     query.zone = "Europe/Berlin".parse().unwrap();
     let mut pipeline = Pipeline::of(&query);
     // 2024-10-27 00:30 and 01:30 UTC are both shown as 02:30.

@@ -35,7 +35,9 @@ fn common_logical(a: &L, b: &L) -> Option<L> {
         (L::Row(a), L::Row(b)) if a.len() == b.len() => L::Row(
             a.iter()
                 .zip(field_types(b))
-                .map(|(field, other)| Some(RowField { name: field.name.clone(), data_type: pair(&field.data_type, other)? }))
+                .map(|(field, other)| {
+                    Some(RowField { name: field.name.clone(), data_type: pair(&field.data_type, other)? })
+                })
                 .collect::<Option<_>>()?,
         ),
         _ => return None,
@@ -45,8 +47,20 @@ fn common_logical(a: &L, b: &L) -> Option<L> {
 fn common_number(a: &L, b: &L) -> L {
     match (a.is_approximate(), b.is_approximate()) {
         (true, true) => a.clone(),
-        (true, false) => if matches!(b, L::Decimal(..)) { L::Double } else { a.clone() },
-        (false, true) => if matches!(a, L::Decimal(..)) { L::Double } else { b.clone() },
+        (true, false) => {
+            if matches!(b, L::Decimal(..)) {
+                L::Double
+            } else {
+                a.clone()
+            }
+        }
+        (false, true) => {
+            if matches!(a, L::Decimal(..)) {
+                L::Double
+            } else {
+                b.clone()
+            }
+        }
         (false, false) => match (a, b) {
             (L::Decimal(..), _) | (_, L::Decimal(..)) => {
                 let ((p1, s1), (p2, s2)) = (a.as_decimal().unwrap_or((38, 0)), b.as_decimal().unwrap_or((38, 0)));
@@ -54,7 +68,13 @@ fn common_number(a: &L, b: &L) -> L {
                 let scale = s1.max(s2).min(38 - integers);
                 L::Decimal(integers + scale, scale)
             }
-            _ => if rank(a) >= rank(b) { a.clone() } else { b.clone() },
+            _ => {
+                if rank(a) >= rank(b) {
+                    a.clone()
+                } else {
+                    b.clone()
+                }
+            }
         },
     }
 }
