@@ -7,8 +7,10 @@ use super::{Topic, TopicKind, told};
 /// The page in Markdown.
 pub(super) fn render(topics: &[Topic]) -> String {
     let mut text = String::from(
-        "# Options\n\nMade from the definitions by `riverrun options --markdown > docs/options.md`; a test compares the two. On the command line: \
-        `riverrun options`,\n`riverrun options kafka`.\n\nA duration is a number and a unit (`10 s`, `5 min`; without a unit, milliseconds), a size likewise (`2 mb`). \
+        "# Options\n\nMade from the definitions by `riverrun options --markdown > docs/options.md`; a test compares the two. \
+        On the command line: \
+        `riverrun options`,\n`riverrun options kafka`.\n\n\
+        A duration is a number and a unit (`10 s`, `5 min`; without a unit, milliseconds), a size likewise (`2 mb`). \
         `#` in a key stands for the name of a column, `*`\nfor any rest.\n",
     );
     for (kind, title) in
