@@ -1,6 +1,7 @@
 //! What a connector is told about its table and its task.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use arrow::datatypes::SchemaRef;
 use riverrun_base::options::OptionReader;
@@ -9,7 +10,7 @@ use riverrun_data::{DataType, RowField, arrow_schema};
 use crate::{Cancellation, Counters};
 
 /// A table as a script declares it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TableContext {
     /// The table's name, for errors and logs.
     pub name: String,
@@ -37,6 +38,21 @@ pub struct MetadataColumn {
     pub data_type: DataType,
     /// Whether it is only read.
     pub is_virtual: bool,
+}
+
+impl fmt::Debug for TableContext {
+    /// Without the options' values, among which are passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.options.keys().collect();
+        f.debug_struct("TableContext")
+            .field("name", &self.name)
+            .field("connector", &self.connector)
+            .field("columns", &self.columns)
+            .field("metadata", &self.metadata)
+            .field("primary_key", &self.primary_key)
+            .field("options", &keys)
+            .finish()
+    }
 }
 
 impl TableContext {
