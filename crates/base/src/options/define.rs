@@ -3,7 +3,7 @@
 /// Defines a struct of options and its [`OptionSet`](crate::options::OptionSet) together.
 ///
 /// A field is `"key" | "older-key" => name: Type = "default"`. Its doc comment is the option's text. A type is a value (required without a
-/// default), an `Option`, or a `BTreeMap<String, _>` for a key with a wildcard. See [`crate::options`] for an example.
+/// default), an `Option`, or a `BTreeMap<String, _>` for a key with a wildcard. See [`crate::options`](mod@crate::options) for an example.
 #[macro_export]
 macro_rules! options {
     (
