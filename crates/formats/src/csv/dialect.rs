@@ -55,8 +55,10 @@ pub(super) struct Dialect {
     pub(super) fail_on_missing: bool,
     pub(super) empty_as_null: bool,
     pub(super) scientific_decimals: bool,
-    /// Characters below it are quoted when they are written.
+    /// Texts with characters below it are quoted when they are written,
     pub(super) safe_from: char,
+    /// and texts with this one: the escape character, or a backslash without one.
+    pub(super) unsafe_above: char,
 }
 
 impl Dialect {
@@ -96,6 +98,7 @@ impl Dialect {
         // The rule of Jackson's CsvEncoder: the largest of delimiter, quote and line end, and one more.
         let largest = delimiter.character().max(quote.as_ref().map_or('\n', Mark::character)).max('\r');
         Ok(Self {
+            unsafe_above: escape.as_ref().map_or('\\', Mark::character),
             delimiter,
             quote,
             escape,
@@ -111,6 +114,13 @@ impl Dialect {
             scientific_decimals: options.write_bigdecimal_in_scientific_notation,
             safe_from: char::from_u32(u32::from(largest) + 1).unwrap_or(char::MAX),
         })
+    }
+}
+
+impl Dialect {
+    /// Whether a text with this character is quoted when it is written.
+    pub(super) fn is_unsafe(&self, character: char) -> bool {
+        character < self.safe_from || character == self.unsafe_above
     }
 }
 

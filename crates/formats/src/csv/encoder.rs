@@ -82,12 +82,11 @@ struct Quoting {
 
 impl Quoting {
     fn new(dialect: Arc<Dialect>) -> Self {
-        let ascii = dialect.safe_from.is_ascii() && dialect.escape.as_ref().is_none_or(|escape| escape.len() == 1);
+        let ascii = dialect.safe_from.is_ascii() && dialect.unsafe_above.is_ascii();
         let by_byte = (ascii && dialect.quote.is_some()).then(|| {
             let mut needs = Box::new([false; 256]);
             for (byte, needs) in (0_u8..=0x7F).zip(needs.iter_mut()) {
-                *needs = char::from(byte) < dialect.safe_from
-                    || dialect.escape.as_ref().is_some_and(|escape| escape.first() == byte);
+                *needs = dialect.is_unsafe(char::from(byte));
             }
             needs
         });
@@ -156,14 +155,7 @@ impl Quoting {
             Some(needs) if text.len() <= LONG => text.iter().any(|byte| needs[usize::from(*byte)]),
             Some(needs) => is_long(text) || text.iter().any(|byte| needs[usize::from(*byte)]),
             None if self.dialect.quote.is_none() => false,
-            None => {
-                let escape = self.dialect.escape.as_ref().map(|escape| String::from_utf8_lossy(escape.bytes()));
-                let is_special = |character: char| {
-                    character < self.dialect.safe_from
-                        || escape.as_ref().is_some_and(|escape| escape.starts_with(character))
-                };
-                is_long(text) || String::from_utf8_lossy(text).chars().any(is_special)
-            }
+            None => is_long(text) || String::from_utf8_lossy(text).chars().any(|c| self.dialect.is_unsafe(c)),
         }
     }
 

@@ -462,7 +462,7 @@ fn texts_are_quoted_as_jackson_does() {
         (r#"{"a":1,"b":"a+b"}"#, "1,\"a+b\""),
         (r#"{"a":1,"b":"a;b.c:d-e_f/g"}"#, "1,a;b.c:d-e_f/g"),
         (r#"{"a":1,"b":"é"}"#, "1,é"),
-        (r#"{"a":1,"b":"\\"}"#, "1,\\"),
+        (r#"{"a":1,"b":"\\"}"#, "1,\"\\\""),
         (r#"{"a":1,"b":"abcdefghijklmnopqrstuvwx"}"#, "1,abcdefghijklmnopqrstuvwx"),
         (r#"{"a":1,"b":"abcdefghijklmnopqrstuvwxy"}"#, "1,\"abcdefghijklmnopqrstuvwxy\""),
         (r#"{"a":1,"b":"éééééééééééééééééééééééé"}"#, "1,éééééééééééééééééééééééé"),
@@ -485,7 +485,7 @@ fn texts_are_quoted_as_jackson_does() {
     table(&[("escape-character", "\\")], &ab())
         .writes(&[(r#"{"a":1,"b":"a\"c\\e"}"#, "1,\"a\"\"c\\\\e\""), (r#"{"a":1,"b":"a\\e"}"#, "1,\"a\\\\e\"")]);
     table(&[("escape-character", "|")], &ab())
-        .writes(&[(r#"{"a":1,"b":"a|b"}"#, "1,\"a||b\""), (r#"{"a":1,"b":"x}"}"#, "1,x}")]);
+        .writes(&[(r#"{"a":1,"b":"a|b"}"#, "1,\"a||b\""), (r#"{"a":1,"b":"x}\\"}"#, "1,x}\\")]);
     table(&[("null-literal", "n,a")], &ab()).writes(&[("{}", "n,a,n,a")]);
 }
 

@@ -47,7 +47,8 @@ fn names_that_begin_alike_are_told_apart_in_any_order() {
         let values = (0..names.len()).map(|n| if shown.contains(&n) { n.to_string() } else { "NULL".into() });
         format!("({})", values.collect::<Vec<_>>().join(" | "))
     };
-    for order in [&[0, 1, 2, 3, 4, 5, 6][..], &[6, 5, 4, 3, 2, 1, 0], &[3, 4, 2], &[1, 0], &[0], &[6], &[4], &[5], &[3]] {
+    for order in [&[0, 1, 2, 3, 4, 5, 6][..], &[6, 5, 4, 3, 2, 1, 0], &[3, 4, 2], &[1, 0], &[0], &[6], &[4], &[5], &[3]]
+    {
         let fields: Vec<String> = order.iter().map(|n| format!("\"{}\":{n}", names[*n])).collect();
         let message = format!("{{{}}}", fields.join(","));
         // Twice, so that the second finds the order remembered.

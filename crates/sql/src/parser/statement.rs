@@ -13,7 +13,7 @@ use super::create_table::{not_supported, parse_create_table};
 use super::data_type::{expect_word, is_word, take_word};
 use super::dialect::FlinkDialect;
 use super::hints::Hints;
-use super::{parser_error, tokenize};
+use super::{parser_error, position, tokenize};
 
 /// A statement and where it begins.
 #[derive(Clone, Debug)]
@@ -176,6 +176,13 @@ pub(crate) struct Insert {
 pub(crate) fn parse_script(text: &str) -> Result<(Vec<Statement>, Hints)> {
     let tokens = tokenize(text)?;
     let hints = Hints::read(&tokens)?;
+    // What is missing at the end of the script is missing behind its last word.
+    let last = tokens.iter().rev().find(|token| !matches!(token.token, Token::Whitespace(_)));
+    let end = last.map_or_else(Span::empty, |token| Span::new(token.span.end, token.span.end));
+    let failed = |error| match position(end) {
+        Some(place) => parser_error(error).at(place),
+        None => parser_error(error),
+    };
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
@@ -184,7 +191,7 @@ pub(crate) fn parse_script(text: &str) -> Result<(Vec<Statement>, Hints)> {
         if first.token == Token::EOF {
             return Ok((statements, hints));
         }
-        let kind = parse_statement(&mut parser).map_err(parser_error)?;
+        let kind = parse_statement(&mut parser).map_err(failed)?;
         let end = parser.peek_token();
         if !matches!(end.token, Token::SemiColon | Token::EOF) {
             return Err(parser_error(
