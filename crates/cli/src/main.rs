@@ -11,11 +11,14 @@ mod output;
 mod screen;
 mod script;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser;
+use riverrun_base::Error;
 
 use crate::commands::Command;
+use crate::failure::Failure;
 
 /// Flink SQL in one process.
 #[derive(Debug, Parser)]
@@ -35,7 +38,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let screen = screen::Screen::on_stderr();
     logging::start(cli.verbose, &screen);
-    match cli.command.run(&screen) {
+    // A panic is a bug: one line says where, and it ends the job, or the program, as an error.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("panicked at {place}: {}", panic.payload_as_str().unwrap_or("no message"));
+    }));
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| cli.command.run(&screen)));
+    match outcome.unwrap_or_else(|_| Err(Failure::of_job(Error::internal("the program panicked")))) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             screen.print(&failure.render(screen.has_colors()));

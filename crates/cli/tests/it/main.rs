@@ -1,6 +1,7 @@
 //! The program as its user meets it: what it prints, how it ends, and the examples against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod flinks_client;
 mod kafka_to_mysql;
 mod kit;
 mod life;

@@ -36,11 +36,11 @@ fn options(text: &mut String, topic: &Topic) {
     text.push_str("\n| option | type | default | |\n|---|---|---|---|\n");
     for option in &topic.options {
         let default = match option.spec.default {
-            Some(default) => format!("`{}`", cell(default)),
+            Some(default) => cell(&format!("`{default}`")),
             None if option.spec.required => "required".to_owned(),
             None => String::new(),
         };
-        let kind = cell(option.spec.type_name).replace('<', "&lt;");
+        let kind = cell(option.spec.type_name);
         let _ = writeln!(text, "| `{}` | {kind} | {default} | {} |", option.key, cell(&told(&option.spec)));
     }
 }
@@ -52,17 +52,33 @@ fn metadata(text: &mut String, topic: &Topic) {
     text.push_str("\n| metadata | type | written | |\n|---|---|---|---|\n");
     for key in &topic.metadata {
         let written = if key.writable { "yes" } else { "no" };
-        let _ = writeln!(
-            text,
-            "| `{}` | `{}` | {written} | {} |",
-            key.key,
-            cell(&key.data_type.to_string()),
-            cell(key.description)
-        );
+        let (data_type, description) = (cell(&format!("`{}`", key.data_type)), cell(key.description));
+        let _ = writeln!(text, "| `{}` | {data_type} | {written} | {description} |", key.key);
     }
 }
 
-/// A text that a cell of a table can hold.
+/// Text for a cell of a table. What Markdown would take for markup is escaped, except in `code`.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    let mut escaped = String::with_capacity(text.len());
+    let mut code = false;
+    for c in text.chars() {
+        match c {
+            '`' => code = !code,
+            '|' => escaped.push('\\'),
+            '*' | '_' | '<' if !code => escaped.push('\\'),
+            _ => {}
+        }
+        escaped.push(if c == '\n' { ' ' } else { c });
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_is_escaped_outside_of_code() {
+        assert_eq!(cell("a*b_c|d<e> `x*|y`"), r"a\*b\_c\|d\<e> `x*\|y`");
+    }
 }
