@@ -238,11 +238,13 @@ def wait_until(cluster, part, ready, bound=120):
         with contextlib.suppress(OSError, ValueError):
             if ready():
                 return
-        if not alive(part, cluster["pids"][part]):
-            raise RuntimeError(f"the {part} died while starting, see {RUN / part}")
+        dead = not alive(part, cluster["pids"][part])
         if time.monotonic() > until:
             raise RuntimeError(f"the {part} was not ready within {bound} s, see {RUN / part}")
         time.sleep(0.1)
+        # Java's launcher may start itself once more; between the two the process has no command line.
+        if dead and not alive(part, cluster["pids"][part]):
+            raise RuntimeError(f"the {part} died while starting, see {RUN / part}")
 
 
 def run_script(path):

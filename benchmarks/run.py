@@ -43,10 +43,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Measure:
-    """What one run took: `seconds` that count for the throughput, CPU seconds, and the largest resident memory in MB."""
+    """What one run took: `seconds` that count for the throughput, CPU seconds, and the largest resident memory in MB.
 
-    def __init__(self, rows, seconds, wall, cpu, peak):
-        self.rows, self.seconds, self.wall, self.cpu, self.peak = rows, seconds, wall, cpu, peak
+    `others` is the share of the machine's CPU that went to others meanwhile.
+    """
+
+    def __init__(self, rows, seconds, wall, cpu, peak, others):
+        self.rows, self.seconds, self.wall, self.cpu, self.peak, self.others = rows, seconds, wall, cpu, peak, others
 
     @property
     def rate(self):
@@ -75,13 +78,15 @@ class Flink:
         for pid in workers:
             pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # forgets the peak of the rounds before
         cpu, begin = cpu_seconds(workers[0]), time.monotonic()
+        busy, ours = machine_cpu_seconds(), sum(map(cpu_seconds, self.cluster["pids"].values()))
         jobs = self.submit(script)
         wall = time.monotonic() - begin
+        busy, ours = machine_cpu_seconds() - busy, sum(map(cpu_seconds, self.cluster["pids"].values())) - ours
         answers = [flink.fetch(f"{self.cluster['rest']}/jobs/{job}") for job in jobs]
         if any(answer["state"] != "FINISHED" for answer in answers):
             sys.exit(f"Flink's job ended as {answers[0]['state']}")
         seconds = sum(answer["duration"] for answer in answers) / 1000
-        return Measure(rows, seconds, wall, cpu_seconds(workers[0]) - cpu, sum(map(peak_mb, workers)))
+        return Measure(rows, seconds, wall, cpu_seconds(workers[0]) - cpu, sum(map(peak_mb, workers)), share(busy - ours, wall))
 
     def submit(self, script):
         jobs = []
@@ -119,16 +124,18 @@ class Riverrun:
 
     def run(self, script, rows):
         with scripted(script) as path, tempfile.TemporaryFile() as errors:
-            begin = time.monotonic()
+            busy, begin = machine_cpu_seconds(), time.monotonic()
             child = subprocess.Popen([self.binary, "run", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
             watch = PeakWatch(child.pid)
             _, status, usage = os.wait4(child.pid, 0)
             wall = time.monotonic() - begin
+            busy = machine_cpu_seconds() - busy
             child.returncode = os.waitstatus_to_exitcode(status)
             if child.returncode:
                 errors.seek(0)
                 sys.exit(f"riverrun ended with {child.returncode}:\n{errors.read().decode(errors='replace')[-2000:]}")
-            return Measure(rows, wall, wall, usage.ru_utime + usage.ru_stime, watch.stop() or usage.ru_maxrss / 1024)
+            cpu = usage.ru_utime + usage.ru_stime
+            return Measure(rows, wall, wall, cpu, watch.stop() or usage.ru_maxrss / 1024, share(busy - cpu, wall))
 
     def first_row(self, script):
         """Seconds from starting the process to the first line it prints that has a digit in it."""
@@ -166,6 +173,16 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def machine_cpu_seconds():
+    """What all processes together have computed since the machine started."""
+    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    return sum(int(field) for n, field in enumerate(fields[:8]) if n not in (3, 4)) / TICK  # neither idle nor waiting for a disk
+
+
+def share(cpu, wall):
+    return max(0, cpu / wall / os.cpu_count())
+
+
 def peak_mb(pid):
     try:
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -200,7 +217,7 @@ def rounds_of(name, engines, chosen):
         for engine in engines:
             if name == "first_row":
                 seconds = engine.first_row(scripts[engine.name])
-                measure = Measure(1, seconds, seconds, 0, 0)
+                measure = Measure(1, seconds, seconds, 0, 0, 0)
             else:
                 measure = engine.run(scripts[engine.name], rows[engine.name])
             print(f"{name} round {turn} {engine.name}: {measure.wall:.2f} s", file=sys.stderr)
@@ -226,9 +243,11 @@ def report(name, taken):
     for turn, pair in enumerate(zip(*taken.values(), strict=True), 1):
         print(line(turn, pair))
     print(line("median", [Median(taken[engine]) for engine in engines]))
+    shares = " and ".join(f"{median(taken[engine], 'others'):.0%} in {engine}'s rounds" for engine in engines)
+    print(f"\nOther processes took {shares} of the machine's CPU (median).")
     goal = SCRIPTS[name][1]
     if goal:
-        print(f"\nAimed at: {goal}x the throughput, 1/20 of the memory.")
+        print(f"Aimed at: {goal}x the throughput, 1/20 of the memory.")
 
 
 def line(label, pair):

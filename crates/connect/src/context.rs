@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use riverrun_base::options::OptionReader;
 use riverrun_data::{DataType, RowField, arrow_schema};
+use riverrun_protocol::CheckpointId;
 
 use crate::{Cancellation, Counters};
 
@@ -67,8 +70,23 @@ impl TableContext {
     }
 }
 
-/// What a reader, writer or enumerator knows about the task that owns it.
-#[derive(Clone, Debug)]
+/// Which job and which attempt of it a task belongs to, for names that outlive it: of transactions, part files, consumer groups.
+#[derive(Clone, Debug, Default)]
+pub struct JobContext {
+    /// The job's id, 32 hexadecimal digits: the same in all attempts, and over restarts of the process that resume it.
+    pub id: Arc<str>,
+    /// The operator's uid, unique in the job, the same after a restore.
+    pub operator: Arc<str>,
+    /// The number of the attempt, which rises with each, also over restarts of the process.
+    pub attempt: u64,
+    /// The checkpoint that this attempt goes on from.
+    pub restored: Option<CheckpointId>,
+    /// How often checkpoints are taken; `None` where none are.
+    pub checkpoint_interval: Option<Duration>,
+}
+
+/// What a reader, writer, committer or enumerator knows about the task that owns it.
+#[derive(Clone, Debug, Default)]
 pub struct TaskContext {
     /// The task's name, for logs.
     pub task: String,
@@ -80,4 +98,6 @@ pub struct TaskContext {
     pub cancellation: Cancellation,
     /// Where it counts what it does.
     pub counters: Counters,
+    /// The job.
+    pub job: JobContext,
 }

@@ -11,11 +11,15 @@ mod counter;
 mod io;
 mod sink;
 mod source;
+mod two_phase;
+mod write_ahead;
 
 pub use cancellation::Cancellation;
 pub use connector::{Connector, Connectors, MetadataKey, OpenSink, OpenSource};
-pub use context::{MetadataColumn, TableContext, TaskContext};
+pub use context::{JobContext, MetadataColumn, TableContext, TaskContext};
 pub use counter::{Counter, Counters};
 pub use io::io_runtime;
-pub use sink::{Flush, Sink, SinkWriter};
+pub use sink::{Commit, Commits, Committable, Committer, Flush, Sink, SinkWriter};
 pub use source::{Boundedness, Discovery, Polled, Source, SourceReader, Split, SplitEnumerator, SplitId};
+pub use two_phase::{TransactionId, TwoPhaseCommit, TwoPhaseCommitSink};
+pub use write_ahead::{GroupWriter, WriteAheadLog};

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use riverrun_base::Result;
+use riverrun_base::{Error, Result};
 use riverrun_data::{Batch, ChangelogMode};
+use riverrun_protocol::CheckpointId;
 
 use crate::TaskContext;
 
@@ -23,6 +24,33 @@ pub trait Sink<B = Batch>: Send + Sync {
     /// # Errors
     /// The system cannot be reached or refuses the table, within seconds.
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter<B>>>;
+
+    /// Whether rows become visible only when their checkpoint is complete: exactly once. Such a sink has a committer.
+    fn commits(&self) -> Commits {
+        Commits::Never
+    }
+
+    /// What commits for all writers of a transactional sink; one for each attempt of the job, opened and recovered before the first
+    /// writer. It must not need the writers: they may be gone.
+    ///
+    /// # Errors
+    /// The system cannot be reached, or is not set up for transactions.
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        let _ = context;
+        Err(Error::internal("a sink without transactions was asked for its committer"))
+    }
+}
+
+/// When a sink's rows become visible by a commit. In a job that takes no checkpoints ([`crate::JobContext::checkpoint_interval`]) nobody
+/// calls [`Sink::committer`] and [`SinkWriter::prepare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commits {
+    /// Never: the writer makes them visible by itself.
+    Never,
+    /// By commits in a job that takes checkpoints; in another, the writer makes them visible by itself.
+    WithCheckpoints,
+    /// Always by commits: a job that takes no checkpoints is refused.
+    Always,
 }
 
 /// Why everything must be durable now.
@@ -55,9 +83,63 @@ pub trait SinkWriter<B = Batch>: Send {
         Ok(())
     }
 
-    /// Makes every row written so far durable in the destination; returns only when it is.
+    /// Makes every row written so far durable in the destination; returns only when it is. A transactional sink need not: only
+    /// [`Self::prepare`] counts there, and the last barrier comes before the end.
     ///
     /// # Errors
     /// As [`Self::write`].
     fn flush(&mut self, reason: Flush) -> Result<()>;
+
+    /// A checkpoint's barrier: every row written so far is made durable, and what is returned commits those of them that are not
+    /// visible yet. It is stored in the checkpoint. Rows written from now on belong to the next checkpoint.
+    ///
+    /// If the checkpoint is given up and the job goes on (`tolerable-failed-checkpoints`), it is committed together with the next one
+    /// that completes. If the job fails before one does, it is never committed, and the rows come again, to a new writer.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Vec<Committable>> {
+        let _ = checkpoint;
+        self.flush(Flush::Barrier)?;
+        Ok(Vec::new())
+    }
+}
+
+/// What it takes to commit prepared rows, from any process, in the connector's own encoding. It is stored in checkpoints, so older
+/// encodings stay readable; it holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committable(pub Vec<u8>);
+
+/// Commits what writers have prepared. One thread owns it.
+pub trait Committer: Send {
+    /// Called once, before the attempt's writers are opened: commits `committables`, those of the checkpoint that is restored, then
+    /// aborts whatever else earlier attempts have left behind. What a *later* attempt has prepared is not touched: a process that was
+    /// stopped at this place and woken does not know that it is over.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    fn recover(&mut self, restored: Option<CheckpointId>, committables: &[Committable]) -> Result<Commit>;
+
+    /// Commits what a completed checkpoint holds. It may be called again with what was committed before, by this process or another,
+    /// and answers as if for the first time. It waits and retries as long as there is hope, within the connector's own limits.
+    ///
+    /// # Errors
+    /// The system could not be reached for longer than the connector retries; what was not committed still can be.
+    fn commit(&mut self, checkpoint: CheckpointId, committables: &[Committable]) -> Result<Commit>;
+}
+
+/// How a commit went.
+#[derive(Debug)]
+pub enum Commit {
+    /// All rows are visible.
+    Done,
+    /// Prepared rows are gone, because the system gave the transaction up: they can never be committed.
+    Lost {
+        /// Whether other rows of the same call are visible, or may be. Where none are, here and in the job's other sinks, the job goes back
+        /// to the checkpoint before and loses nothing. So none of them may become visible later, by whoever: what the committer could
+        /// still commit, it has given up.
+        visible: bool,
+        /// Which rows are lost, and why.
+        error: Error,
+    },
 }

@@ -35,12 +35,16 @@ pub enum JobStatus {
     Failed,
     /// It has ended because the user wanted it to, without flushing.
     Canceled,
+    /// An attempt has failed, and another will run. Not the status of an attempt, but of a [job](crate::job_master).
+    Restarting,
+    /// It was stopped with a savepoint, from which it can go on. Not the status of an attempt either.
+    Suspended,
 }
 
 impl JobStatus {
     /// Whether no task runs any more.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Canceled)
+        matches!(self, Self::Finished | Self::Failed | Self::Canceled | Self::Suspended)
     }
 }
 
@@ -56,6 +60,8 @@ impl fmt::Display for JobStatus {
             Self::Finished => "FINISHED",
             Self::Failed => "FAILED",
             Self::Canceled => "CANCELED",
+            Self::Restarting => "RESTARTING",
+            Self::Suspended => "SUSPENDED",
         })
     }
 }

@@ -9,11 +9,21 @@
 //! | [`watermark`] | the one watermark of many inputs |
 //! | [`alignment`] | which inputs wait for a checkpoint's barrier, and when it has arrived |
 //! | [`assignment`] | which reader reads which split of a source |
-//! | [`job_state`] | how a job ends, and whose error it ends with |
+//! | [`checkpoint`] | when checkpoints are taken, complete, committed and removed |
+//! | [`checkpoint_log`] | which checkpoint an attempt restores, and which slot of the log it takes |
+//! | [`commit`] | in which order sinks commit, and whether lost rows can be replayed |
+//! | [`restart`] | whether a job that has failed runs again, and when |
+//! | [`job_state`] | how an attempt ends, and whose error it ends with |
+//! | [`job_master`] | how a job goes from attempt to attempt |
 
 pub mod alignment;
 pub mod assignment;
+pub mod checkpoint;
+pub mod checkpoint_log;
+pub mod commit;
+pub mod job_master;
 pub mod job_state;
+pub mod restart;
 #[cfg(test)]
 mod simulation;
 pub mod watermark;

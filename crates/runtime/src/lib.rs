@@ -19,7 +19,7 @@
 //! - *Memory is bounded.* A producer waits when its queue is full, and so on back to the source.
 //! - *A job ends with its cause.* An error or a panic of a task ends the job with that error and the operator's name,
 //!   not with a closed channel.
-//! - *Nothing is left behind.* When [`JobHandle::wait`] returns, or the handle is dropped, no thread of the job runs,
+//! - *Nothing is left behind.* When [`Attempt::wait`] returns, or the handle is dropped, no thread of the job runs,
 //!   except one that is stuck in user code for longer than `task.cancellation.timeout`; it is named.
 //!
 //! The decisions among these (alignment, watermarks, assignment, the job's life) are made in `riverrun-protocol`.
@@ -33,6 +33,7 @@ mod job;
 mod key_groups;
 mod metrics;
 mod operator;
+mod state;
 mod task;
 mod time;
 
@@ -40,8 +41,13 @@ pub use data::Data;
 pub use element::{Barrier, Element};
 pub use exchange::{Exchange, Partitioner};
 pub use graph::{JobGraph, JobSettings, NodeSettings, Stream};
-pub use job::{JobControl, JobEvent, JobHandle, JobSummary};
+pub use job::{
+    Attempt, AttemptControl, AttemptEvent, Checkpointing, JobControl, JobHandle, JobSummary, Recovery, Retention,
+};
 pub use key_groups::{KeyGroupRange, key_group, subtask_of_key_group};
-pub use metrics::{MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text};
+pub use metrics::{CheckpointStatistics, MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text};
 pub use operator::{Operator, OperatorContext, Output, SplitOperator};
+pub use state::{Delta, Freeze, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};
+pub use riverrun_checkpoints::{StoreOptions, Stores};
+pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};

@@ -1,10 +1,10 @@
 //! What an operator implements.
 
-use riverrun_base::Result;
-use riverrun_connect::{Cancellation, Counters, SplitId, TaskContext};
+use riverrun_base::{Error, Result};
+use riverrun_connect::{Cancellation, Counters, JobContext, SplitId, TaskContext};
 use riverrun_protocol::Timestamp;
 
-use crate::{Barrier, KeyGroupRange};
+use crate::{Barrier, KeyGroupRange, Restored, Snapshot, SnapshotRequest};
 
 /// Where an operator puts its results: the next operator of the chain, an exchange, or several of them.
 pub trait Output<B> {
@@ -61,6 +61,27 @@ pub trait Operator<I, O = I>: Send {
         Ok(())
     }
 
+    /// Freezes the state as it is after [`Self::barrier`]. `None` says that the operator has no state at all.
+    ///
+    /// It is quick: it copies what has changed and leaves the encoding to [`Snapshot::delta`].
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let _ = request;
+        Ok(None)
+    }
+
+    /// Takes state on, before anything else, in place of an empty one.
+    ///
+    /// # Errors
+    /// The state is another operator's, or cannot be read.
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        let _ = state;
+        Err(Error::user("a checkpoint holds state for an operator that has none")
+            .hint("the program has changed: give its operators the uids they had, or start with '--allow-non-restored-state'"))
+    }
+
     /// The last call: nothing follows. Rows held back are emitted. Results that wait for event time have come out with
     /// [`MAX_WATERMARK`](crate::MAX_WATERMARK) before it; after an orderly stop there was none, and they stay in.
     ///
@@ -94,8 +115,6 @@ impl<B> SplitOperator<B> for () {
 pub struct OperatorContext {
     /// The operator's name.
     pub name: String,
-    /// The name under which its state is stored.
-    pub uid: Option<String>,
     /// The index of the subtask, from 0.
     pub subtask: usize,
     /// How many subtasks there are.
@@ -108,6 +127,8 @@ pub struct OperatorContext {
     pub cancellation: Cancellation,
     /// Where it counts what it does, for the metrics: `numLateRecordsDropped`.
     pub counters: Counters,
+    /// The job, and the operator's uid.
+    pub job: JobContext,
 }
 
 impl OperatorContext {
@@ -119,6 +140,7 @@ impl OperatorContext {
             parallelism: self.parallelism,
             cancellation: self.cancellation.clone(),
             counters: self.counters.clone(),
+            job: self.job.clone(),
         }
     }
 }

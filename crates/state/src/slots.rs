@@ -46,6 +46,13 @@ impl Slots {
         self.end as usize
     }
 
+    /// Those in use, in ascending order.
+    pub fn used(&self) -> Vec<u32> {
+        let mut free = vec![false; self.end()];
+        self.free.iter().for_each(|slot| free[*slot as usize] = true);
+        (0..self.end).zip(free).filter(|(_, free)| !free).map(|(slot, _)| slot).collect()
+    }
+
     /// How many are in use.
     pub fn in_use(&self) -> usize {
         self.end() - self.free.len()

@@ -15,6 +15,8 @@ use crate::ports::free_port;
 use crate::server::{End, Server, Start, accepts, with_free_ports};
 use crate::tcp::Proxy;
 
+pub use program::KafkaVersion;
+
 #[cfg(feature = "kafka")]
 pub use client::{Consumed, Record};
 
@@ -24,6 +26,7 @@ pub use client::{Consumed, Record};
 /// on first use by a producer, with one partition.
 #[derive(Debug)]
 pub struct KafkaServer {
+    version: KafkaVersion,
     server: Server,
     ports: Ports,
     /// Further broker settings, which win.
@@ -51,7 +54,7 @@ pub fn kafka() -> &'static KafkaServer {
 
 /// Fetches the broker.
 pub(crate) fn install() -> Result<()> {
-    program::installed().map(drop)
+    program::installed(KafkaVersion::default()).map(drop)
 }
 
 impl KafkaServer {
@@ -72,8 +75,18 @@ impl KafkaServer {
     #[must_use]
     #[track_caller]
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_version(KafkaVersion::default(), settings)
+    }
+
+    /// A broker of this test's own, of this version, with further settings.
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    #[must_use]
+    #[track_caller]
+    pub fn start_version(version: KafkaVersion, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        or_fail(with_free_ports(|| Self::launch(Server::owned("kafka", End::Kill)?, settings.clone())))
+        or_fail(with_free_ports(|| Self::launch(version, Server::owned("kafka", End::Kill)?, settings.clone())))
     }
 
     /// A broker of this test's own that clients reach through a proxy, so that the network to it can be cut.
@@ -102,7 +115,7 @@ impl KafkaServer {
         with_free_ports(|| {
             let server = Server::shared(run, "kafka", End::Kill);
             server.clear()?;
-            Self::launch(server, Vec::new())
+            Self::launch(KafkaVersion::default(), server, Vec::new())
         })
     }
 
@@ -112,11 +125,11 @@ impl KafkaServer {
         let server = Server::shared(run, "kafka", End::Kill);
         server.process()?;
         let ports = Ports::read(&server.read("ports"))?;
-        Some(Self { server, ports, settings: Vec::new() })
+        Some(Self { version: KafkaVersion::default(), server, ports, settings: Vec::new() })
     }
 
-    fn launch(server: Server, settings: Vec<(String, String)>) -> Result<Self> {
-        let kafka = Self { server, ports: Ports::free()?, settings };
+    fn launch(version: KafkaVersion, server: Server, settings: Vec<(String, String)>) -> Result<Self> {
+        let kafka = Self { version, server, ports: Ports::free()?, settings };
         let Ports { broker, controller } = kafka.ports;
         kafka.prepare()?;
         kafka.run()?;
@@ -167,13 +180,13 @@ impl KafkaServer {
 
     /// The folder's first contents: settings and formatted data.
     fn prepare(&self) -> Result<()> {
-        let program = program::installed()?;
+        let program = program::installed(self.version)?;
         self.server.write("broker.properties", &program::settings(self.server.folder(), self.ports, &self.settings))?;
         program.copy_formatted(self.server.folder())
     }
 
     fn run(&self) -> Result<()> {
-        let program = program::installed()?;
+        let program = program::installed(self.version)?;
         let start = Start {
             command: program.command(self.server.folder()),
             environment: vec![("CLASSPATH", program.class_path()?)],

@@ -14,8 +14,24 @@ use crate::keeper::Run;
 use crate::system::{Process, run, tail};
 use crate::wait::poll;
 
-/// 4.3.1 loses transaction markers when it is killed (KAFKA-20734), and this kit is there to kill brokers.
-const VERSION: &str = "4.2.0";
+/// A release of Kafka.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KafkaVersion {
+    /// The last of the third generation.
+    V3_9,
+    /// What tests run against: 4.3.1 loses transaction markers when it is killed (KAFKA-20734), and this kit is there to kill brokers.
+    #[default]
+    V4_2,
+}
+
+impl KafkaVersion {
+    fn number(self) -> &'static str {
+        match self {
+            Self::V3_9 => "3.9.2",
+            Self::V4_2 => "4.2.0",
+        }
+    }
+}
 
 const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -24,20 +40,21 @@ const CLUSTER_ID: &str = "cml2ZXJydW4tdGVzdHM";
 
 /// An installed broker.
 pub(super) struct Program {
+    version: KafkaVersion,
     folder: PathBuf,
     java: PathBuf,
 }
 
 /// The broker, fetched if it is not there: 54 MB, half a minute.
-pub(super) fn installed() -> Result<Program> {
+pub(super) fn installed(version: KafkaVersion) -> Result<Program> {
     let java = program_of("java", &["openjdk-17-jre-headless"])?;
-    let folder = cached(&format!("kafka-{VERSION}"), |folder| {
-        let program = Program { folder: folder.to_owned(), java: java.clone() };
+    let folder = cached(&format!("kafka-{}", version.number()), |folder| {
+        let program = Program { version, folder: folder.to_owned(), java: java.clone() };
         program.fetch()?;
         program.format()?;
         program.archive_classes()
     })?;
-    Ok(Program { folder, java })
+    Ok(Program { version, folder, java })
 }
 
 impl Program {
@@ -46,11 +63,12 @@ impl Program {
         let pom = self.folder.join("pom.xml");
         write(&pom, include_str!("pom.xml"))?;
         write(&self.folder.join("log4j2.properties"), include_str!("log4j2.properties"))?;
+        write(&self.folder.join("log4j.properties"), include_str!("log4j.properties"))?;
         let mut command = Command::new(maven);
         command
             // -U: Maven remembers for a day that a download failed
             .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-Dkafka.version={VERSION}"))
+            .arg(format!("-Dkafka.version={}", self.version.number()))
             .arg(format!("-DoutputDirectory={}", self.folder.join("lib").display()))
             .arg("-f")
             .arg(&pom);
@@ -98,7 +116,8 @@ impl Program {
         }
         if started.is_none() || !new.exists() {
             let words = tail(&log);
-            return Err(Error::new(format!("Kafka {VERSION} did not start and stop, {}:\n{words}", log.display())));
+            let version = self.version.number();
+            return Err(Error::new(format!("Kafka {version} did not start and stop, {}:\n{words}", log.display())));
         }
         fs::rename(&new, self.folder.join("classes.jsa")).doing(|| format!("keep {}", new.display()))?;
         fs::remove_dir_all(&folder).doing(|| format!("remove {}", folder.display()))
@@ -136,6 +155,8 @@ impl Program {
             "-XX:-UsePerfData".to_owned(),
             format!("-Dkafka.logs.dir={}", broker.display()),
             format!("-Dlog4j2.configurationFile={}", self.folder.join("log4j2.properties").display()),
+            // 3.9 brings the successor of log4j 1 with it
+            format!("-Dlog4j.configuration=file:{}", self.folder.join("log4j.properties").display()),
         ]
     }
 

@@ -30,12 +30,19 @@ pub struct MariaDb {
 
 /// The server that all tests of this run share.
 ///
+/// `RIVERRUN_MARIADB_PORT` names one that runs already on 127.0.0.1, with the same database and user. It may be a
+/// MySQL: the same tests then say what holds there.
+///
 /// # Panics
 /// When it cannot be installed or started.
 #[track_caller]
 pub fn mariadb() -> &'static MariaDb {
     static MARIADB: OnceLock<Result<MariaDb>> = OnceLock::new();
-    match MARIADB.get_or_init(|| MariaDb::shared(Run::shared()?)) {
+    let server = || match std::env::var("RIVERRUN_MARIADB_PORT").ok().and_then(|port| port.parse().ok()) {
+        Some(port) => Ok(MariaDb { server: Server::shared(Run::shared()?, "mariadb-elsewhere", End::Kill), port }),
+        None => MariaDb::shared(Run::shared()?),
+    };
+    match MARIADB.get_or_init(server) {
         Ok(server) => server,
         Err(error) => or_fail(Err(error.clone())),
     }

@@ -26,6 +26,8 @@ use crate::system::{is_root, program, run};
 pub struct Postgres {
     server: Server,
     port: u16,
+    /// Settings that are not the usual ones: `name=value`.
+    settings: Vec<String>,
 }
 
 /// The server that all tests of this run share.
@@ -54,7 +56,17 @@ impl Postgres {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
-        or_fail(with_free_ports(|| Self::launch(Server::owned("postgres", End::Quit)?)))
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](Self::start), with settings: `max_prepared_transactions=0`.
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(settings: &[&str]) -> Self {
+        or_fail(with_free_ports(|| Self::launch(Server::owned("postgres", End::Quit)?, settings)))
     }
 
     /// The server of a run: found running, or started.
@@ -69,7 +81,7 @@ impl Postgres {
         with_free_ports(|| {
             let server = Server::shared(run, "postgres", End::Quit);
             server.clear()?;
-            Self::launch(server)
+            Self::launch(server, &[])
         })
     }
 
@@ -79,12 +91,13 @@ impl Postgres {
         let server = Server::shared(run, "postgres", End::Quit);
         server.process()?;
         let port = server.read("port").trim_end().parse().ok()?;
-        Some(Self { server, port })
+        Some(Self { server, port, settings: Vec::new() })
     }
 
-    fn launch(server: Server) -> Result<Self> {
+    fn launch(server: Server, settings: &[&str]) -> Result<Self> {
         copy_folder(&empty_database()?, &server.file("data"), &server.file("out.log"))?;
-        let database = Self { server, port: free_port()? };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let database = Self { server, port: free_port()?, settings };
         database.run()?;
         database.server.write("port", &database.port.to_string())?;
         Ok(database)
@@ -177,6 +190,9 @@ impl Postgres {
             "log_line_prefix=%m [%p] ",
         ] {
             command.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        for setting in &self.settings {
+            command.extend(["-c".to_owned(), setting.clone()]);
         }
         let start = Start { command, environment: Vec::new() };
         self.server.start(&start, || {

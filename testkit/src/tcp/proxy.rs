@@ -39,6 +39,10 @@ struct State {
     target: Option<SocketAddr>,
     /// Nothing is forwarded while this holds.
     held: bool,
+    /// Nothing is forwarded from the server while this holds.
+    answers_held: bool,
+    /// Every connection is being broken: what was held back is lost.
+    cut: bool,
 }
 
 impl Proxy {
@@ -77,16 +81,22 @@ impl Proxy {
         self.address
     }
 
-    /// The server goes away: open connections break, new ones are refused.
+    /// The server goes away: open connections break, new ones are refused. What was held back is lost.
     pub fn cut(&self) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.link.set(|state| state.held = false);
+        self.link.set(|state| *state = State { target: state.target, cut: true, ..State::default() });
         self.open.shut();
+        self.link.set(|state| state.cut = false);
     }
 
     /// The network goes silent: connections stay open and new ones are accepted, but no byte passes.
     pub fn hold(&self) {
         self.link.set(|state| state.held = true);
+    }
+
+    /// Requests reach the server, and its answers do not come back: with [`cut`](Self::cut) they are lost.
+    pub fn hold_answers(&self) {
+        self.link.set(|state| state.answers_held = true);
     }
 
     /// All is well again; what was held back passes now.
@@ -95,7 +105,7 @@ impl Proxy {
     /// When another process has taken the port meanwhile.
     #[track_caller]
     pub fn heal(&self) {
-        self.link.set(|state| state.held = false);
+        self.link.set(|state| (state.held, state.answers_held) = (false, false));
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if listener.is_none() {
             *listener = Some(or_fail(listen(self.address.port(), &self.open, &self.link)));
@@ -125,7 +135,9 @@ fn listen(port: u16, open: &Connections, link: &Arc<Link>) -> crate::error::Resu
 
 /// Joins a client with the server until one of them ends.
 fn forward(client: &TcpStream, link: &Link) {
-    link.wait();
+    if !link.passes(|state| state.held) {
+        return;
+    }
     let Some(target) = link.target() else { return };
     let Ok(server) = TcpStream::connect_timeout(&target, Duration::from_secs(5)) else {
         return;
@@ -133,17 +145,16 @@ fn forward(client: &TcpStream, link: &Link) {
     // a proxy must not slow what it carries
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     thread::scope(|scope| {
-        scope.spawn(|| copy(&server, client, link));
-        copy(client, &server, link);
+        scope.spawn(|| copy(&server, client, || link.passes(|state| state.held || state.answers_held)));
+        copy(client, &server, || link.passes(|state| state.held));
     });
 }
 
 /// Copies one direction; its end is the end of the connection in both.
-fn copy(mut from: &TcpStream, mut to: &TcpStream, link: &Link) {
+fn copy(mut from: &TcpStream, mut to: &TcpStream, passes: impl Fn() -> bool) {
     let mut buffer = vec![0; 65536];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        link.wait();
-        if to.write_all(&buffer[..length]).is_err() {
+        if !passes() || to.write_all(&buffer[..length]).is_err() {
             break;
         }
     }
@@ -160,9 +171,9 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).target
     }
 
-    /// Returns when nothing is held back any more.
-    fn wait(&self) {
+    /// Returns when nothing is held back any more: whether it may pass.
+    fn passes(&self, is_held: impl Fn(&State) -> bool) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner));
+        !self.changed.wait_while(state, |state| is_held(state)).unwrap_or_else(PoisonError::into_inner).cut
     }
 }

@@ -1,6 +1,7 @@
 //! The kit against itself: faults do what they say, servers come up, and nothing is left when a test dies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod hdfs;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod left_behind;
@@ -9,4 +10,5 @@ mod mariadb;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
+mod s3;
 mod tcp;

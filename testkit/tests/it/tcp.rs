@@ -95,6 +95,30 @@ fn a_held_proxy_passes_nothing_and_all_of_it_later() {
 }
 
 #[test]
+fn held_answers_come_late_or_are_lost_with_the_connection() {
+    let server = Server::answering("pong");
+    let proxy = Proxy::to(server.address());
+    let mut stream = connect(proxy.address());
+    assert_eq!(ask(&mut stream, "ping").unwrap(), "pong");
+
+    proxy.hold_answers();
+    stream.set_read_timeout(Some(SHORT)).unwrap();
+    assert!(ask(&mut stream, "ping").is_err());
+    proxy.heal();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(ask(&mut stream, "").unwrap(), "pong");
+
+    proxy.hold_answers();
+    stream.set_read_timeout(Some(SHORT)).unwrap();
+    assert!(ask(&mut stream, "ping").is_err());
+    proxy.cut();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(stream.read(&mut [0; 10]).unwrap_or(0), 0, "the answer is lost");
+    proxy.heal();
+    assert_eq!(ask(&mut connect(proxy.address()), "ping").unwrap(), "pong");
+}
+
+#[test]
 fn a_proxy_without_a_server_closes() {
     let proxy = Proxy::new();
     assert_eq!(connect(proxy.address()).read(&mut [0; 10]).unwrap_or(0), 0);

@@ -11,11 +11,12 @@ use crate::workspace::Package;
 const LAYERS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("protocol", &["base"]),
+    ("checkpoints", &["base", "protocol"]),
     ("data", &["base"]),
     ("formats", &["data"]),
     ("state", &["data", "protocol"]),
     ("connect", &["data", "formats", "protocol"]),
-    ("runtime", &["state", "connect"]),
+    ("runtime", &["checkpoints", "state", "connect"]),
     ("sql", &["runtime"]),
     ("api", &["runtime", "sql"]),
     ("cluster-model", &["base"]),

@@ -72,7 +72,7 @@ macro_rules! option_enum {
     (
         $(#[doc = $enum_doc:literal])*
         $vis:vis enum $name:ident {
-            $($(#[doc = $doc:literal])+ $text:literal => $variant:ident),* $(,)?
+            $($(#[doc = $doc:literal])+ $text:literal $(| $other:literal)* => $variant:ident),* $(,)?
         }
     ) => {
         $(#[doc = $enum_doc])*
@@ -84,7 +84,7 @@ macro_rules! option_enum {
             const VALUES: &'static [&'static str] = &[$($text),*];
 
             fn parse(text: &str) -> $crate::Result<Self> {
-                $(if text.trim().eq_ignore_ascii_case($text) { return Ok(Self::$variant); })*
+                $(if [$text $(, $other)*].iter().any(|known| text.trim().eq_ignore_ascii_case(known)) { return Ok(Self::$variant); })*
                 let all: &[&str] = &[$($text),*];
                 Err($crate::Error::user(format!("'{text}' is not one of {}", all.join(", "))))
             }

@@ -85,7 +85,7 @@ fn topics() -> Vec<Topic> {
         name: SETTINGS,
         kind: TopicKind::Settings,
         description: "What SET 'key' = 'value' and --set key=value take.",
-        options: listed("", riverrun_sql::setting_specs()),
+        options: riverrun_sql::setting_specs().map(|spec| Listed { key: spec.key.to_owned(), spec: *spec }).collect(),
         metadata: Vec::new(),
     };
     connectors.chain(formats).chain([settings]).collect()

@@ -39,7 +39,7 @@ fn open(table: &TableContext) -> Result<Box<dyn Source>> {
 
 fn task(parallelism: usize) -> TaskContext {
     let (cancellation, counters) = (Cancellation::new(), Counters::default());
-    TaskContext { task: "t".into(), subtask: 0, parallelism, cancellation, counters }
+    TaskContext { task: "t".into(), subtask: 0, parallelism, cancellation, counters, ..TaskContext::default() }
 }
 
 fn discover(source: &dyn Source, parallelism: usize) -> Vec<Split> {

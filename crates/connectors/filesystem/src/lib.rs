@@ -1,7 +1,8 @@
 //! The `filesystem` connector: tables in the files of a local folder.
 //!
 //! A source reads a file, the files below a folder, or those that a pattern names, once or watching for new ones. Each file is a split, whose
-//! position is the offset of the next message. A sink appends part files to a folder; a part shows its name once it is complete and durable.
+//! position is the offset of the next message. A sink appends part files to a folder; a part shows its name once it is complete and durable,
+//! and in a job that takes checkpoints once its checkpoint is complete: exactly once.
 
 mod options;
 mod path;

@@ -1,5 +1,6 @@
 //! Local paths from what a user writes.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use riverrun_base::{Error, Result};
@@ -43,7 +44,9 @@ fn scheme(text: &str) -> Option<&str> {
 
 /// The error of an operation on a file or folder.
 pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
-    Error::external(what).caused_by(error).with("path", path.display())
+    let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+    let error = Error::external(what).caused_by(error).with("path", path.display());
+    if is_full { error.hint("make room on its file system, or raise the limit on the size of files") } else { error }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! **Sink.** With a primary key it upserts and deletes by key; without one it appends. Rows are buffered, reduced to
 //! the last change of each key, and written in one transaction for each flush. Every row before a checkpoint is
 //! committed in the database when the checkpoint is acknowledged: at least once, and since an upsert may be repeated,
-//! exactly once in its effect where there is a primary key.
+//! exactly once in its effect where there is a primary key. With `'sink.delivery-guarantee' = 'exactly-once'` rows
+//! become visible when their checkpoint is complete, and once, with a primary key or without: by XA on MySQL and
+//! MariaDB, by prepared transactions on PostgreSQL; for SQLite they wait in the checkpoint. `exactly_once` says how.
 //!
 //! **Source.** A bounded scan, streamed, in one part or in the parts that `scan.partition.*` cuts. A part is read in
 //! the order of the table's primary key, so that a restored reader goes on behind the rows it has delivered, as long
@@ -19,6 +21,7 @@ mod buffer;
 mod calendar;
 mod client;
 mod dialect;
+mod exactly_once;
 mod options;
 mod remote;
 mod retry;

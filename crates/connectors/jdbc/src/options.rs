@@ -30,6 +30,19 @@ riverrun_base::option_enum! {
     }
 }
 
+riverrun_base::option_enum! {
+    /// How sure the sink delivers.
+    pub(crate) enum Guarantee {
+        /// Each row once, in transactions that follow the checkpoints.
+        "exactly-once" => ExactlyOnce,
+        /// No row is lost; after a failure rows may be written again, which changes nothing where there is a primary
+        /// key.
+        "at-least-once" => AtLeastOnce,
+        /// Rows may be lost when the job fails: checkpoints do not wait for them.
+        "none" => None,
+    }
+}
+
 riverrun_base::options! {
     /// Options of the jdbc connector.
     pub(crate) struct JdbcOptions {
@@ -72,9 +85,14 @@ riverrun_base::options! {
         "lookup.partial-cache.cache-missing-key" | "lookup.cache.caching-missing-key" => lookup_cache_missing_key: bool = "true",
         /// How often a lookup is tried again.
         "lookup.max-retries" => lookup_max_retries: u32 = "3",
+        /// How sure the sink delivers. With `exactly-once`, rows are written and become visible with the checkpoints:
+        /// by XA on MySQL and MariaDB, by prepared transactions on PostgreSQL; for SQLite they wait in the checkpoint.
+        "sink.delivery-guarantee" => guarantee: Guarantee = "at-least-once",
         /// How many rows the sink holds at most before it writes them; 0 leaves it to the interval and to checkpoints.
+        /// Without effect with `exactly-once`.
         "sink.buffer-flush.max-rows" => flush_max_rows: usize = "100",
-        /// How long the sink holds a row at most; 0 leaves it to the number of rows and to checkpoints.
+        /// How long the sink holds a row at most; 0 leaves it to the number of rows and to checkpoints. Without effect
+        /// with `exactly-once`.
         "sink.buffer-flush.interval" => flush_interval: Duration = "1 s",
         /// How often rows are written again after a failure that may pass, such as a deadlock. A lost connection is
         /// re-established for as long as connection.max-retry-timeout allows.

@@ -71,6 +71,9 @@ pub(crate) struct Target {
     pub(crate) system: System,
     /// The table's name, quoted.
     pub(crate) table: String,
+    /// The database (MySQL) or schema (PostgreSQL) that it is in.
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
     pub(crate) columns: Vec<TargetColumn>,
     /// The script's primary key, as indices into `columns`.
     pub(crate) key: Vec<usize>,
@@ -162,7 +165,14 @@ fn resolve(table: &Table, remote: &RemoteTable, fit: impl Fn(&LogicalType, &Remo
     }
     let quoted: Vec<String> =
         remote.schema.iter().chain([&remote.name]).map(|part| dialect::quote(system, part)).collect();
-    Ok(Target { system, table: quoted.join("."), columns, key: table.context.primary_key.clone() })
+    Ok(Target {
+        system,
+        table: quoted.join("."),
+        schema: remote.schema.clone(),
+        name: remote.name.clone(),
+        columns,
+        key: table.context.primary_key.clone(),
+    })
 }
 
 /// A column by its name, else by its name without regard to case where only one has it.

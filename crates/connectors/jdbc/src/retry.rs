@@ -1,4 +1,5 @@
-//! When a failed write is tried again: a pure decision, without a clock.
+//! When a failed write is tried again: a pure decision, without a clock ([`Failures`]), and the loop that follows it
+//! ([`Retrying`]).
 //!
 //! Two kinds of failures may pass. A *statement* that failed (a deadlock, a lock that was not given) is tried again
 //! `sink.max-retries` times, soon at first: most deadlocks are over by then. A *connection* that was lost, or cannot
@@ -9,6 +10,9 @@
 use std::time::{Duration, Instant};
 
 use riverrun_base::Error;
+use riverrun_connect::{Cancellation, Counter, TaskContext};
+
+use crate::options::Table;
 
 /// The first pause before a connection is tried again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -99,6 +103,64 @@ impl Failures {
                 Some(pause.mul_f64(0.5 + jitter / 2.0).min(left))
             }
         }
+    }
+}
+
+/// Tries again what failed, as long as that is allowed and the job runs.
+pub(crate) struct Retrying {
+    table: String,
+    policy: RetryPolicy,
+    cancellation: Cancellation,
+    retries: Counter,
+}
+
+impl Retrying {
+    pub(crate) fn new(table: &Table, context: &TaskContext) -> Self {
+        Self {
+            table: table.context.name.clone(),
+            policy: RetryPolicy {
+                statement_retries: table.options.sink_max_retries,
+                outage: table.options.max_retry_timeout,
+            },
+            cancellation: context.cancellation.clone(),
+            retries: context.counters.counter("numSendRetries"),
+        }
+    }
+
+    /// Runs `attempt` until it succeeds. `what` is done, for the log: "3 rows are written".
+    ///
+    /// # Errors
+    /// The last failure, with what was allowed, and the table; or the job stops.
+    pub(crate) fn run<T>(&self, what: &str, mut attempt: impl FnMut() -> Outcome<T>) -> riverrun_base::Result<T> {
+        let mut failures = Failures::default();
+        loop {
+            self.cancellation.check()?;
+            let failure = match attempt() {
+                Ok(value) => return Ok(value),
+                Err(failure) if failure.error.is_canceled() => return Err(failure.error),
+                Err(failure) => failure,
+            };
+            let Some(pause) = failures.note(failure.kind, Instant::now(), fastrand::f64(), self.policy) else {
+                return Err(self.given_up(failure));
+            };
+            tracing::warn!(table = %self.table, "{what} again in {pause:?}: {}", failure.error);
+            self.retries.add(1);
+            self.cancellation.sleep(pause)?;
+        }
+    }
+
+    fn given_up(&self, Failure { kind, error }: Failure) -> Error {
+        let error = match kind {
+            FailureKind::Connection => error.hint(format!(
+                "it was tried again for 'connection.max-retry-timeout' = {}",
+                riverrun_base::format_duration(self.policy.outage)
+            )),
+            FailureKind::Statement => {
+                error.hint(format!("it was tried again 'sink.max-retries' = {} times", self.policy.statement_retries))
+            }
+            FailureKind::Final => error,
+        };
+        error.with("table", &self.table)
     }
 }
 

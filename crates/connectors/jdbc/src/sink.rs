@@ -5,24 +5,25 @@
 //! than asked for: what is in memory anyway is written at once. They stay held until the database has committed them,
 //! whatever fails before; see [`crate::retry`]. Where the connection is lost during a commit, nobody knows whether it
 //! happened, and the rows are written again: an upsert repeats without effect, rows of a table without primary key may
-//! then be there twice.
+//! then be there twice. `'sink.delivery-guarantee' = 'exactly-once'` is another writer, in [`crate::exactly_once`].
 
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Counter, Flush, Sink, SinkWriter, TableContext, TaskContext};
+use riverrun_connect::{Commits, Committer, Counter, Flush, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::{Batch, ChangelogMode, RowKind};
 
 use crate::buffer::{Buffer, Reduced};
 use crate::client::{self, Changes, Client, Io};
 use crate::dialect::{self, WriteSql};
-use crate::options::Table;
+use crate::exactly_once;
+use crate::options::{Guarantee, Table};
 use crate::remote::{self, RemoteTable, Target};
-use crate::retry::{Failure, FailureKind, Failures, Outcome, RetryPolicy};
+use crate::retry::{FailureKind, Outcome, Retrying};
 use crate::values;
 
 /// So many bytes are written whatever the options say: a buffer has an end.
-const BUFFER_BYTES: usize = 32 << 20;
+pub(crate) const BUFFER_BYTES: usize = 32 << 20;
 
 /// Checks a table's options and makes its sink.
 pub(crate) fn sink(context: &TableContext) -> Result<Box<dyn Sink>> {
@@ -47,7 +48,37 @@ impl Sink for JdbcSink {
     }
 
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
+        if self.table.options.guarantee == Guarantee::ExactlyOnce {
+            return exactly_once::writer(&self.table, context);
+        }
         Ok(Box::new(Writer::open(self.table.clone(), context)?))
+    }
+
+    fn commits(&self) -> Commits {
+        // without a checkpoint no row would ever be visible
+        if self.table.options.guarantee == Guarantee::ExactlyOnce { Commits::Always } else { Commits::Never }
+    }
+
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        if self.table.options.guarantee == Guarantee::ExactlyOnce {
+            exactly_once::committer(&self.table, context)
+        } else {
+            Err(Error::internal("a jdbc sink without transactions was asked for its committer"))
+        }
+    }
+}
+
+/// Looks the table up.
+///
+/// # Errors
+/// The database has no such table.
+pub(crate) fn look_up(table: &Table, client: &mut dyn Client) -> Outcome<RemoteTable> {
+    match client.describe(&table.name)? {
+        Some(remote) => Ok(remote),
+        None => {
+            let names = client.table_names(&table.name)?;
+            Err(remote::missing(table, &names).into())
+        }
     }
 }
 
@@ -57,13 +88,8 @@ impl Sink for JdbcSink {
 /// The database cannot be reached, or has no such table.
 pub(crate) fn open(table: &Table, io: &Io) -> Outcome<(Box<dyn Client>, RemoteTable)> {
     let mut client = client::connect(table, io)?;
-    match client.describe(&table.name)? {
-        Some(remote) => Ok((client, remote)),
-        None => {
-            let names = client.table_names(&table.name)?;
-            Err(remote::missing(table, &names).into())
-        }
-    }
+    let remote = look_up(table, client.as_mut())?;
+    Ok((client, remote))
 }
 
 /// Reports what the url asks for without effect.
@@ -74,15 +100,36 @@ pub(crate) fn report_ignored(table: &Table) {
 }
 
 struct Writer {
+    connection: Connection,
+    buffer: Buffer,
+    retrying: Retrying,
+    sent: Counter,
+}
+
+/// Where the rows go.
+struct Connection {
     table: Table,
     io: Io,
     client: Option<Box<dyn Client>>,
     target: Target,
     sql: WriteSql,
-    buffer: Buffer,
-    policy: RetryPolicy,
-    sent: Counter,
-    retries: Counter,
+}
+
+impl Connection {
+    /// Writes all, or nothing; after a lost connection nobody knows which.
+    fn write(&mut self, reduced: &Reduced) -> Outcome<()> {
+        let client = match &mut self.client {
+            Some(client) => client,
+            None => self.client.insert(client::connect(&self.table, &self.io)?),
+        };
+        let columns = values::columns(&reduced.rows)?;
+        let changes = Changes { columns: &columns, upserts: &reduced.upserts, deletes: &reduced.deletes };
+        let written = client.write(&self.target, &self.sql, &changes);
+        if written.as_ref().is_err_and(|failure| failure.kind == FailureKind::Connection) {
+            self.client = None;
+        }
+        written
+    }
 }
 
 impl Writer {
@@ -91,85 +138,39 @@ impl Writer {
         report_ignored(&table);
         let (client, remote) = open(&table, &io).map_err(|failure| failure.error.with("table", &table.context.name))?;
         let target = remote::for_writing(&table, &remote)?;
-        let policy =
-            RetryPolicy { statement_retries: table.options.sink_max_retries, outage: table.options.max_retry_timeout };
         Ok(Self {
-            sql: dialect::write_sql(&target),
-            client: Some(client),
-            target,
-            io,
+            retrying: Retrying::new(&table, context),
             buffer: Buffer::default(),
-            policy,
             sent: context.counters.counter("numRecordsSend"),
-            retries: context.counters.counter("numSendRetries"),
-            table,
+            connection: Connection { sql: dialect::write_sql(&target), client: Some(client), target, io, table },
         })
     }
 
+    fn options(&self) -> &crate::options::JdbcOptions {
+        &self.connection.table.options
+    }
+
     fn is_full(&self) -> bool {
-        let most = self.table.options.flush_max_rows;
+        let most = self.options().flush_max_rows;
         (most > 0 && self.buffer.rows() >= most) || self.buffer.bytes() >= BUFFER_BYTES
     }
 
     /// Writes what is held, and returns when the database has committed it.
     fn write_held(&mut self) -> Result<()> {
-        let Some(reduced) = self.buffer.reduce(&self.target.key)? else { return Ok(()) };
-        let mut failures = Failures::default();
-        loop {
-            self.io.cancellation.check()?;
-            let Err(failure) = self.attempt(&reduced) else { break };
-            if failure.error.is_canceled() {
-                return Err(failure.error);
-            }
-            if failure.kind == FailureKind::Connection {
-                self.client = None;
-            }
-            match failures.note(failure.kind, Instant::now(), fastrand::f64(), self.policy) {
-                None => return Err(self.given_up(failure)),
-                Some(pause) => {
-                    tracing::warn!(
-                        table = %self.table.context.name,
-                        rows = self.buffer.rows(),
-                        "written again in {pause:?}: {}",
-                        failure.error
-                    );
-                    self.retries.add(1);
-                    self.io.cancellation.sleep(pause)?;
+        let connection = &mut self.connection;
+        let Some(reduced) = self.buffer.reduce(&connection.target.key)? else { return Ok(()) };
+        let rows = self.buffer.rows();
+        self.retrying.run(&format!("{rows} rows are written"), || {
+            connection.write(&reduced).map_err(|mut failure| {
+                if !failure.error.is_canceled() {
+                    failure.error = failure.error.with("database table", &connection.target.table).with("rows", rows);
                 }
-            }
-        }
-        self.sent.add(self.buffer.rows() as u64);
+                failure
+            })
+        })?;
+        self.sent.add(rows as u64);
         self.buffer.clear();
         Ok(())
-    }
-
-    fn attempt(&mut self, reduced: &Reduced) -> Outcome<()> {
-        let client = match &mut self.client {
-            Some(client) => client,
-            None => self.client.insert(client::connect(&self.table, &self.io)?),
-        };
-        let columns = values::columns(&reduced.rows)?;
-        client.write(
-            &self.target,
-            &self.sql,
-            &Changes { columns: &columns, upserts: &reduced.upserts, deletes: &reduced.deletes },
-        )
-    }
-
-    fn given_up(&self, failure: Failure) -> Error {
-        let options = &self.table.options;
-        let error = failure.error.with("database table", &self.target.table).with("rows", self.buffer.rows());
-        let error = match failure.kind {
-            FailureKind::Connection => error.hint(format!(
-                "it was tried again for 'connection.max-retry-timeout' = {}",
-                riverrun_base::format_duration(options.max_retry_timeout)
-            )),
-            FailureKind::Statement => {
-                error.hint(format!("it was tried again 'sink.max-retries' = {} times", options.sink_max_retries))
-            }
-            FailureKind::Final => error,
-        };
-        error.with("table", &self.table.context.name)
     }
 }
 
@@ -180,7 +181,7 @@ impl SinkWriter for Writer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let interval = self.table.options.flush_interval;
+        let interval = self.options().flush_interval;
         if interval == Duration::ZERO { None } else { self.buffer.since()?.checked_add(interval) }
     }
 
@@ -188,7 +189,10 @@ impl SinkWriter for Writer {
         if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) { self.write_held() } else { Ok(()) }
     }
 
-    fn flush(&mut self, _: Flush) -> Result<()> {
+    fn flush(&mut self, reason: Flush) -> Result<()> {
+        if reason == Flush::Barrier && self.options().guarantee == Guarantee::None {
+            return Ok(());
+        }
         self.write_held()
     }
 }

@@ -58,5 +58,12 @@ pub(crate) fn target(system: System, columns: &[(&str, LogicalType, Class, &str)
             type_name: (*type_name).to_owned(),
         })
         .collect();
-    Target { system, table: dialect::quote(system, "report"), columns, key: key.to_vec() }
+    Target {
+        system,
+        table: dialect::quote(system, "report"),
+        schema: None,
+        name: "report".to_owned(),
+        columns,
+        key: key.to_vec(),
+    }
 }

@@ -199,6 +199,7 @@ fn read(bootstrap: &str, topic: &str, format: &str, columns: &[(&str, LogicalTyp
         parallelism: 1,
         cancellation: Cancellation::new(),
         counters: Counters::default(),
+        ..TaskContext::default()
     };
     let source = KAFKA.source.unwrap()(&table).unwrap();
     let splits = source.enumerator(&context).unwrap().discover().unwrap().splits;

@@ -11,11 +11,14 @@
 //! without copying them, and decode a batch of one partition at a time. A sink counts acknowledgements.
 
 mod batch_queue;
+mod broker;
 mod client;
 mod columns;
+mod committer;
 mod decode;
 mod encode;
 mod enumerator;
+mod exactly_once;
 mod jaas;
 mod metadata;
 mod options;
@@ -23,11 +26,15 @@ mod partitioner;
 mod position;
 mod properties;
 mod reader;
+mod ring;
 mod scan;
 mod sink;
 mod source;
 mod table;
+mod transaction;
+mod transactional;
 mod upsert;
+mod witness;
 mod writer;
 
 use riverrun_connect::Connector;

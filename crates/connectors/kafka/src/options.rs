@@ -51,10 +51,14 @@ riverrun_base::options! {
         "sink.partitioner" => partitioner: String = "default",
         /// The number of writers.
         "sink.parallelism" => sink_parallelism: Option<usize>,
-        /// How sure delivery is.
+        /// How sure delivery is. `exactly-once` writes in transactions that are committed when their checkpoint is complete: readers with
+        /// `isolation.level` = `read_committed` see each row once.
         "sink.delivery-guarantee" | "sink.semantic" => guarantee: Guarantee = "at-least-once",
-        /// What the ids of transactions start with; for `exactly-once`.
+        /// What the ids of transactions start with; required by `exactly-once`. No other job of the cluster may have the same: what is open under
+        /// it is aborted when the job starts.
         "sink.transactional-id-prefix" => transactional_id_prefix: Option<String>,
+        /// How transactional ids are chosen.
+        "sink.transaction-naming-strategy" => naming: Naming = "default",
     }
 }
 
@@ -93,10 +97,14 @@ riverrun_base::options! {
         "sink.buffer-flush.max-rows" => flush_max_rows: usize = "0",
         /// How long keys are held back at most; 0 holds none. It goes with `sink.buffer-flush.max-rows`.
         "sink.buffer-flush.interval" => flush_interval: Duration = "0 s",
-        /// How sure delivery is.
+        /// How sure delivery is. `exactly-once` writes in transactions that are committed when their checkpoint is complete: readers with
+        /// `isolation.level` = `read_committed` see each row once.
         "sink.delivery-guarantee" => guarantee: Guarantee = "at-least-once",
-        /// What the ids of transactions start with; for `exactly-once`.
+        /// What the ids of transactions start with; required by `exactly-once`. No other job of the cluster may have the same: what is open under
+        /// it is aborted when the job starts.
         "sink.transactional-id-prefix" => transactional_id_prefix: Option<String>,
+        /// How transactional ids are chosen.
+        "sink.transaction-naming-strategy" => naming: Naming = "default",
     }
 }
 
@@ -151,6 +159,16 @@ riverrun_base::option_enum! {
         "at-least-once" => AtLeastOnce,
         /// Rows may be lost when the job fails.
         "none" => None,
+    }
+}
+
+riverrun_base::option_enum! {
+    /// How transactional ids are chosen.
+    pub(crate) enum Naming {
+        /// A few ids for each writer, used in turn.
+        "default" => Default,
+        /// The same.
+        "pooling" => Pooling,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sink of `kafka` and `upsert-kafka`: at least once, by counting what the brokers acknowledge.
+//! The sink of `kafka` and `upsert-kafka`: at least once, by counting what the brokers acknowledge; exactly once, by transactions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,16 +7,20 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use riverrun_base::options::OptionReader;
 use riverrun_base::{Error, Result, Secret};
-use riverrun_connect::{Sink, SinkWriter, TableContext, TaskContext};
+use riverrun_connect::{Commits, Committer, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::{ChangelogMode, RowKind};
 
+use crate::committer::KafkaCommitter;
+use crate::exactly_once::{self, ExactlyOnce};
 use crate::metadata::Written;
 use crate::options::{Guarantee, KafkaOptions, UpsertKafkaOptions, check_parallelism};
 use crate::partitioner::Partitioner;
 use crate::properties::{self, Role};
 use crate::scan::Topics;
 use crate::table::Table;
-use crate::writer::KafkaWriter;
+use crate::transaction::Ids;
+use crate::transactional::TransactionalWriter;
+use crate::writer::{self, KafkaWriter};
 
 /// A sink, checked.
 pub(crate) struct KafkaSink {
@@ -28,6 +32,22 @@ pub(crate) struct KafkaSink {
     parallelism: Option<usize>,
     config: ClientConfig,
     client_id: Option<String>,
+    /// Set with `exactly-once`.
+    transactions: Option<Transactions>,
+}
+
+/// How rows are written in transactions.
+struct Transactions {
+    settings: ExactlyOnce,
+    /// What looks a row up.
+    reader: ClientConfig,
+}
+
+/// What a user says about the guarantee.
+struct Promise<'a> {
+    guarantee: Guarantee,
+    prefix: Option<String>,
+    properties: &'a BTreeMap<String, Secret>,
 }
 
 /// Where and how rows are written.
@@ -49,11 +69,10 @@ pub(crate) struct Target {
 /// Checks a table of `kafka`.
 ///
 /// # Errors
-/// The user's mistakes, and `exactly-once`.
+/// The user's mistakes, and what is not supported.
 pub(crate) fn kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
     let mut reader = context.option_reader();
     let options: KafkaOptions = reader.read()?;
-    check_guarantee(options.guarantee, options.transactional_id_prefix.as_deref())?;
     let table = Table::kafka(context, &options, &mut reader)?;
     let target = Target {
         bootstrap: options.bootstrap_servers,
@@ -63,17 +82,18 @@ pub(crate) fn kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
         waits: options.guarantee != Guarantee::None,
         buffer: None,
     };
-    sink(reader, table, target, options.sink_parallelism, &options.properties)
+    let (guarantee, prefix) = (options.guarantee, options.transactional_id_prefix);
+    let promise = Promise { guarantee, prefix, properties: &options.properties };
+    sink(reader, table, target, options.sink_parallelism, promise)
 }
 
 /// Checks a table of `upsert-kafka`.
 ///
 /// # Errors
-/// The user's mistakes, and `exactly-once`.
+/// The user's mistakes, and what is not supported.
 pub(crate) fn upsert_kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
     let mut reader = context.option_reader();
     let options: UpsertKafkaOptions = reader.read()?;
-    check_guarantee(options.guarantee, options.transactional_id_prefix.as_deref())?;
     let table = Table::upsert_kafka(context, &options, &mut reader)?;
     let buffer = match (options.flush_max_rows, options.flush_interval) {
         (0, interval) if interval.is_zero() => None,
@@ -91,7 +111,9 @@ pub(crate) fn upsert_kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
         waits: options.guarantee != Guarantee::None,
         buffer,
     };
-    sink(reader, table, target, options.sink_parallelism, &options.properties)
+    let (guarantee, prefix) = (options.guarantee, options.transactional_id_prefix);
+    let promise = Promise { guarantee, prefix, properties: &options.properties };
+    sink(reader, table, target, options.sink_parallelism, promise)
 }
 
 fn sink(
@@ -99,9 +121,14 @@ fn sink(
     table: Table,
     target: Target,
     parallelism: Option<usize>,
-    user: &BTreeMap<String, Secret>,
+    promise: Promise<'_>,
 ) -> Result<Box<dyn Sink>> {
     reader.finish()?;
+    let Promise { guarantee, prefix, properties: user } = promise;
+    if guarantee != Guarantee::ExactlyOnce && prefix.is_some() {
+        return Err(Error::user("'sink.transactional-id-prefix' is for 'sink.delivery-guarantee' = 'exactly-once'")
+            .hint("remove it"));
+    }
     check_parallelism("sink.parallelism", parallelism)?;
     match (target.topics.single(), target.written.topic) {
         (Some(topic), Some(_)) => {
@@ -138,7 +165,18 @@ fn sink(
         &properties,
         &[("partitioner", "murmur2_random".into())],
     )?;
-    Ok(Box::new(KafkaSink { table, target: Arc::new(target), parallelism, config, client_id }))
+    let transactions = if guarantee == Guarantee::ExactlyOnce {
+        if !allows_idempotence(&properties) {
+            return Err(Error::user("'exactly-once' goes with 'acks' = 'all', retries, and at most five requests in flight")
+                .hint("remove 'properties.acks', 'properties.retries' and 'properties.max.in.flight.requests.per.connection'"));
+        }
+        let name = client_id.clone().or_else(|| properties.get("client.id").cloned()).unwrap_or_default();
+        let settings = ExactlyOnce::new(prefix, &target.bootstrap, &name, &properties)?;
+        Some(Transactions { settings, reader: exactly_once::reader(&target.bootstrap, &properties) })
+    } else {
+        None
+    };
+    Ok(Box::new(KafkaSink { table, target: Arc::new(target), parallelism, config, client_id, transactions }))
 }
 
 /// What librdkafka is told unless the user says otherwise. Sizes and times are the Java client's: 32 MB of rows on their way, two minutes for a
@@ -163,18 +201,6 @@ fn allows_idempotence(properties: &BTreeMap<String, String>) -> bool {
             .is_none_or(|requests| requests <= 5)
 }
 
-fn check_guarantee(guarantee: Guarantee, prefix: Option<&str>) -> Result<()> {
-    match (guarantee, prefix) {
-        (Guarantee::ExactlyOnce, _) => Err(Error::not_supported("'sink.delivery-guarantee' = 'exactly-once'")
-            .hint("it comes with checkpoints; use 'at-least-once' until then")),
-        (_, Some(_)) => {
-            Err(Error::user("'sink.transactional-id-prefix' is for 'sink.delivery-guarantee' = 'exactly-once'")
-                .hint("remove it"))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Sink for KafkaSink {
     fn changelog_mode(&self, query: ChangelogMode) -> ChangelogMode {
         let own = if self.table.upsert { ChangelogMode::UPSERT } else { self.table.value.format.changelog_mode() };
@@ -193,8 +219,40 @@ impl Sink for KafkaSink {
         if let Some(prefix) = &self.client_id {
             config.set("client.id", format!("{prefix}-{}", context.subtask));
         }
-        let writer = KafkaWriter::open(&self.table, Arc::clone(&self.target), &config, context);
-        Ok(Box::new(writer.map_err(|error| error.with("table", &self.table.name))?))
+        self.open(&config, context).map_err(|error| error.with("table", &self.table.name))
+    }
+
+    fn commits(&self) -> Commits {
+        if self.transactions.is_some() { Commits::Always } else { Commits::Never }
+    }
+
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        let Some(Transactions { settings, reader }) = &self.transactions else {
+            return Err(Error::internal("a sink without transactions was asked for its committer"));
+        };
+        let (coordinators, timeout) =
+            settings.connect(context).map_err(|error| error.with("table", &self.table.name))?;
+        settings.warn(timeout, context);
+        Ok(Box::new(KafkaCommitter {
+            coordinators,
+            reader: reader.clone(),
+            ids: Ids::new(&settings.prefix, &context.job),
+            limit: settings.delivery,
+            cancellation: context.cancellation.clone(),
+        }))
+    }
+}
+
+impl KafkaSink {
+    fn open(&self, config: &ClientConfig, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
+        let target = Arc::clone(&self.target);
+        let Some(Transactions { settings, .. }) = &self.transactions else {
+            return Ok(Box::new(KafkaWriter::open(&self.table, target, writer::producer(config)?, context)?));
+        };
+        let (coordinators, timeout) = settings.connect(context)?;
+        let config = settings.producer(config, timeout);
+        let ids = Ids::new(&settings.prefix, &context.job);
+        Ok(Box::new(TransactionalWriter::open(&self.table, target, config, ids, coordinators, context)?))
     }
 }
 
@@ -213,14 +271,5 @@ mod tests {
                 && allows("max.in.flight.requests.per.connection", "5")
         );
         assert!(!allows("acks", "1") && !allows("retries", "0") && !allows("max.in.flight", "10"));
-    }
-
-    #[test]
-    fn exactly_once_is_refused_until_there_are_checkpoints() {
-        let error =
-            check_guarantee(Guarantee::ExactlyOnce, Some("p")).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("not supported yet") && error.contains("checkpoints"), "{error}");
-        assert!(check_guarantee(Guarantee::AtLeastOnce, Some("p")).is_err());
-        assert!(check_guarantee(Guarantee::AtLeastOnce, None).is_ok());
     }
 }

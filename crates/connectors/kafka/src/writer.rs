@@ -25,6 +25,7 @@ use crate::enumerator::refused_topic;
 use crate::metadata;
 use crate::sink::Target;
 use crate::table::Table;
+use crate::transaction::Witness;
 use crate::upsert::Buffer;
 
 /// How long a topic that is not there is asked for again: the broker may be making it.
@@ -38,9 +39,11 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What a producer calls back.
 #[derive(Debug, Default)]
-struct ProducerEvents {
-    connection: Connection,
+pub(crate) struct ProducerEvents {
+    /// What it told about its connection.
+    pub(crate) connection: Connection,
     delivered: AtomicU64,
+    first_delivered: Mutex<Option<Witness>>,
     refused: AtomicU64,
     first_refused: Mutex<Option<Refused>>,
 }
@@ -69,7 +72,13 @@ impl ProducerContext for ProducerEvents {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => drop(self.delivered.fetch_add(1, Ordering::Relaxed)),
+            Ok(message) => {
+                if self.delivered.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
+                    let witness = Witness { topic, partition, offset };
+                    *self.first_delivered.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
+                }
+            }
             Err((error, message)) => {
                 self.first_refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| Refused {
                     topic: message.topic().to_owned(),
@@ -83,7 +92,29 @@ impl ProducerContext for ProducerEvents {
     }
 }
 
-type Producer = BaseProducer<ProducerEvents>;
+/// A producer as the connector makes it.
+pub(crate) type Producer = BaseProducer<ProducerEvents>;
+
+/// Makes a producer; nothing is asked of the brokers yet.
+///
+/// # Errors
+/// librdkafka refuses the properties together.
+pub(crate) fn producer(config: &ClientConfig) -> Result<Producer> {
+    config.create_with_context(ProducerEvents::default()).map_err(client::refused_configuration)
+}
+
+/// What puts questions through a producer.
+pub(crate) fn with_asker<T>(
+    producer: &Producer,
+    bootstrap: &str,
+    cancellation: &Cancellation,
+    use_it: impl FnOnce(&Asker<'_, ProducerEvents>) -> Result<T>,
+) -> Result<T> {
+    let client = producer.client();
+    let connection = &client.context().connection;
+    let serve = || producer.poll(Duration::ZERO);
+    use_it(&Asker { client, connection, bootstrap, cancellation, serve: &serve })
+}
 
 /// The writer of a Kafka sink.
 pub(crate) struct KafkaWriter {
@@ -114,12 +145,10 @@ impl KafkaWriter {
     pub(crate) fn open(
         table: &Table,
         target: Arc<Target>,
-        config: &ClientConfig,
+        producer: Producer,
         context: &TaskContext,
     ) -> Result<Self> {
         let encoder = RowEncoder::new(table)?;
-        let producer: Producer =
-            config.create_with_context(ProducerEvents::default()).map_err(client::refused_configuration)?;
         let buffer = target.buffer.map(|(rows, interval)| Buffer::new(rows, interval));
         let mut output = Output {
             producer,
@@ -134,6 +163,28 @@ impl KafkaWriter {
         };
         output.connect()?;
         Ok(Self { encoder, output, buffer })
+    }
+
+    /// Waits until the brokers have every row, those held back too; how many came since the producer began, and the place of one of them.
+    ///
+    /// # Errors
+    /// A row was refused.
+    pub(crate) fn complete(&mut self) -> Result<(u64, Option<Witness>)> {
+        self.send_buffered()?;
+        self.output.wait_for_reports()?;
+        let events = self.output.producer.client().context();
+        let delivered = events.delivered.load(Ordering::Relaxed);
+        if delivered != self.output.sent {
+            let sent = self.output.sent;
+            return Err(Error::internal(format!("{sent} records were sent, and {delivered} reported as delivered")));
+        }
+        Ok((delivered, events.first_delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+
+    /// Goes on with another producer, and returns the former, of which every row must have been reported.
+    pub(crate) fn replace_producer(&mut self, producer: Producer) -> Producer {
+        self.output.sent = 0;
+        std::mem::replace(&mut self.output.producer, producer)
     }
 
     fn send(&mut self, batch: &Batch) -> Result<()> {
@@ -225,15 +276,7 @@ impl Output {
     }
 
     fn ask<T>(&self, use_it: impl FnOnce(&Asker<'_, ProducerEvents>) -> Result<T>) -> Result<T> {
-        let client = self.producer.client();
-        let serve = || self.producer.poll(Duration::ZERO);
-        use_it(&Asker {
-            client,
-            connection: &client.context().connection,
-            bootstrap: &self.target.bootstrap,
-            cancellation: &self.cancellation,
-            serve: &serve,
-        })
+        with_asker(&self.producer, &self.target.bootstrap, &self.cancellation, use_it)
     }
 
     /// Learns the partitions of a topic. Asking makes the broker create the topic where it is set up to.

@@ -185,7 +185,7 @@ fn kinds_stand_before_their_rows_and_slices_show_their_own() {
 
 fn task(subtask: usize, parallelism: usize) -> TaskContext {
     let (cancellation, counters) = (Cancellation::new(), Counters::default());
-    TaskContext { task: "t".into(), subtask, parallelism, cancellation, counters }
+    TaskContext { task: "t".into(), subtask, parallelism, cancellation, counters, ..TaskContext::default() }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use memchr::{memchr, memchr3};
 use riverrun_base::{Error, Result};
 
 use super::dialect::Dialect;
@@ -113,7 +114,7 @@ impl CsvDecoder {
     #[inline]
     fn locate<'a>(&self, message: &'a [u8], row: u32, slots: &mut [Slot<'a>]) -> Result<(), Unfit> {
         match &self.marks {
-            Some(marks) if marks.locate(message, row, slots) => Ok(()),
+            Some(marks) if marks.locate(message, row, slots) || marks.locate_quoted(message, row, slots) => Ok(()),
             _ => self.locate_carefully(message, row, slots),
         }
     }
@@ -164,6 +165,8 @@ struct Marks {
     delimiter: u64,
     quote: u64,
     escape: u64,
+    /// Delimiter and quote, in a dialect where these two alone tell where a quoted field ends.
+    simple: Option<(u8, u8)>,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -201,6 +204,10 @@ impl Marks {
             delimiter: repeat(dialect.delimiter.first()),
             quote: first(&dialect.quote),
             escape: first(&dialect.escape),
+            simple: match (&dialect.quote, &dialect.escape) {
+                (Some(quote), None) if quote.len() == 1 => Some((dialect.delimiter.first(), quote.first())),
+                _ => None,
+            },
         })
     }
 
@@ -231,6 +238,42 @@ impl Marks {
             }
         }
         cut.at(message.len()) && cut.slots.next().is_none()
+    }
+
+    /// As [`Self::locate`], for a record in which fields may be quoted. `false` also if something follows a closing quote.
+    #[inline(never)]
+    fn locate_quoted<'a>(&self, message: &'a [u8], row: u32, slots: &mut [Slot<'a>]) -> bool {
+        let Some((delimiter, quote)) = self.simple.filter(|_| !matches!(message.first(), None | Some(0xEF))) else {
+            return false;
+        };
+        let mut rest = Some(message);
+        for slot in slots {
+            let Some(field) = rest else { return false };
+            let (range, kind, behind) = if field.first() == Some(&quote) {
+                let (mut end, mut kind) = (1, Kind::Text);
+                loop {
+                    let Some(found) = field.get(end..).and_then(|field| memchr(quote, field)) else { return false };
+                    end += found;
+                    if field.get(end + 1) != Some(&quote) {
+                        break;
+                    }
+                    kind = Kind::Quoted;
+                    end += 2;
+                }
+                (1..end, kind, end + 1)
+            } else {
+                let end = memchr3(delimiter, b'\n', b'\r', field).unwrap_or(field.len());
+                (0..end, Kind::Text, end)
+            };
+            let Some(text) = field.get(range) else { return false };
+            *slot = Slot { text, row, kind };
+            rest = match field.get(behind) {
+                None => None,
+                Some(next) if *next == delimiter => field.get(behind + 1..),
+                Some(_) => return false,
+            };
+        }
+        rest.is_none()
     }
 
     /// Cuts at the delimiters of the eight bytes at `base`.
@@ -267,5 +310,36 @@ impl Cut<'_, '_> {
         *slot = Slot { text, row: self.row, kind: Kind::Text };
         self.start = end + 1;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use riverrun_base::options::OptionReader;
+    use riverrun_data::{DataType, LogicalType, RowField, arrow_schema};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn quoted_fields_are_cut_at_once_as_with_care(
+            pieces in prop::collection::vec(prop::sample::select(vec!["a", ",", "\"", "\"\"", "\"a,", ",\"", "\",", "\n", " "]), 1..16),
+            width in 1usize..5,
+        ) {
+            let text = pieces.concat();
+            let field = |n| RowField { name: format!("f{n}"), data_type: DataType::nullable(LogicalType::STRING) };
+            let options = OptionReader::new("t", BTreeMap::new()).read_under("csv.").unwrap();
+            let dialect = Arc::new(Dialect::new(&options, "csv.").unwrap());
+            let decoder = CsvDecoder::new(dialect, arrow_schema(&(0..width).map(field).collect::<Vec<_>>())).unwrap();
+            let (mut at_once, mut with_care) = (vec![Slot::missing(0); width], vec![Slot::missing(0); width]);
+            if decoder.marks.as_ref().unwrap().locate_quoted(text.as_bytes(), 0, &mut at_once) {
+                prop_assert!(decoder.locate_carefully(text.as_bytes(), 0, &mut with_care).is_ok());
+                let shown = |slots: &[Slot<'_>]| slots.iter().map(|slot| (slot.text.to_vec(), slot.kind)).collect::<Vec<_>>();
+                prop_assert_eq!(shown(&at_once), shown(&with_care));
+            }
+        }
     }
 }

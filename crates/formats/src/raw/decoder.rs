@@ -62,7 +62,11 @@ impl Order {
                 append(values, spec, nulls, slots, problems, |slot| Read::of(self.number(slot).map(f64::from_be_bytes)))
             }
             Values::Text(texts) => append_text(texts, false, spec, nulls, slots, problems, |slot, out| {
-                out.extend_from_slice(String::from_utf8_lossy(slot.text).as_bytes());
+                match std::str::from_utf8(slot.text) {
+                    Ok(_) => out.extend_from_slice(slot.text),
+                    // As Java decodes it; looking for replacements byte by byte is left to texts that need some.
+                    Err(_) => out.extend_from_slice(String::from_utf8_lossy(slot.text).as_bytes()),
+                }
                 Read::Value(())
             }),
             Values::Bytes(texts) => append_text(texts, false, spec, nulls, slots, problems, |slot, out| {

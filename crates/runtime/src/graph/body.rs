@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Sink, Source, SplitEnumerator, TaskContext};
+use riverrun_connect::{Commits, Committer, Sink, Source, SplitEnumerator, TaskContext};
 
 use crate::gate::{Gate, GateControl};
 use crate::task::{Link, OperatorLink, SinkLink, SourceTask, TaskBuild, erase, run_gate};
@@ -21,6 +21,17 @@ pub(crate) trait Body: Send + Sync {
 
     /// Runs the task whose head the node is, to its end.
     fn run(&self, build: &TaskBuild<'_>, node: usize) -> Result<()>;
+
+    /// When the rows of a sink become visible by commits; never, for other nodes.
+    fn commits(&self) -> Commits {
+        Commits::Never
+    }
+
+    /// What commits for a sink.
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        let _ = context;
+        Err(Error::internal("a node that is no sink was asked for its committer"))
+    }
 
     /// What finds a source's splits; `None` for other nodes.
     fn enumerator(&self, context: &TaskContext) -> Result<Option<Box<dyn SplitEnumerator>>> {
@@ -87,7 +98,11 @@ pub(crate) struct OperatorBody<I, O> {
 impl<I: Data, O: Data> OperatorBody<I, O> {
     fn typed_link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Link<I>>> {
         let out = build.outputs::<O>(node)?;
-        let operator = (self.factory)(&build.enter(node))?;
+        let context = build.enter(node);
+        let mut operator = (self.factory)(&context)?;
+        if let Some(state) = build.execution.restored_operator(node, context.key_groups)? {
+            operator.restore(state)?;
+        }
         Ok(Box::new(OperatorLink::new(operator, out, build.probe(node))))
     }
 }
@@ -118,6 +133,14 @@ impl<B: Data> SinkBody<B> {
 }
 
 impl<B: Data> Body for SinkBody<B> {
+    fn commits(&self) -> Commits {
+        self.sink.commits()
+    }
+
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        self.sink.committer(context)
+    }
+
     fn gates(&self, channels: &[usize], capacity: usize) -> Gates {
         Gates::new::<B>(channels, capacity)
     }

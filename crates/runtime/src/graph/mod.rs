@@ -20,7 +20,7 @@ pub(crate) use wire::{Ship, Wire, WireEnd};
 
 use crate::graph::body::{OperatorBody, SinkBody, SourceBody};
 use crate::graph::wire::TypedWire;
-use crate::{Data, Exchange, JobHandle, Operator, OperatorContext, OperatorKind, SplitOperator};
+use crate::{Attempt, Data, Exchange, JobHandle, Operator, OperatorContext, OperatorKind, SplitOperator};
 
 /// A job that is being built: sources, operators and sinks, joined by streams. Nothing runs before [`Self::start`].
 ///
@@ -130,13 +130,21 @@ impl JobGraph {
     }
 
     /// Starts the job's threads. Sources, operators and sinks are opened in them; what fails there is
-    /// [`JobHandle::wait`]'s error.
+    /// [`Attempt::wait`]'s error.
     ///
     /// # Errors
     /// The graph is wrong (parallelism out of bounds, `Forward` between different ones, a uid used twice, a sink
     /// without input), or the operating system gives no thread. Nothing runs then.
     pub fn start(self) -> Result<JobHandle> {
         crate::job::start(self)
+    }
+
+    /// Starts one attempt, without a master: it takes no checkpoints by itself, is not restored and not restarted.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_attempt(self) -> Result<Attempt> {
+        crate::job::start_attempt(Arc::new(self))
     }
 
     fn add(

@@ -1,6 +1,7 @@
 //! Which nodes run in one task, and how tasks are joined.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
 
@@ -13,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Vec<(usize, usize)>>,
     /// For each node, whether it runs in the task of its one input.
     pub(crate) chained: Vec<bool>,
+    /// For each node, what names its state: the uid that it was given, else its name, with a number where several have it.
+    pub(crate) uids: Vec<Arc<str>>,
 }
 
 impl Plan {
@@ -39,7 +42,7 @@ impl Plan {
             }
         }
         let chained = graph.nodes.iter().map(|node| is_chained(graph, node)).collect();
-        Ok(Self { outputs, chained })
+        Ok(Self { outputs, chained, uids: uids_of(graph) })
     }
 
     /// The nodes of the chain that starts at `head`, a node before those it feeds.
@@ -83,6 +86,22 @@ fn channels(graph: &JobGraph, from: usize, ship: Ship) -> usize {
 fn is_chained(graph: &JobGraph, node: &Node) -> bool {
     let [input] = node.inputs.as_slice() else { return false };
     graph.settings.operator_chaining && node.settings.chaining && input.ship == Ship::Forward
+}
+
+fn uids_of(graph: &JobGraph) -> Vec<Arc<str>> {
+    let mut taken: BTreeSet<Arc<str>> = graph.nodes.iter().filter_map(|node| node.settings.uid.as_deref()).map(Arc::from).collect();
+    let uid = |node: &Node| match &node.settings.uid {
+        Some(uid) => Arc::from(uid.as_str()),
+        None => {
+            let name = &node.settings.name;
+            let numbered = (2..).map(|number| Arc::from(format!("{name} #{number}")));
+            let free = std::iter::once(Arc::from(name.as_str())).chain(numbered).find(|uid| !taken.contains(uid));
+            let uid: Arc<str> = free.unwrap_or_else(|| Arc::from(name.as_str()));
+            taken.insert(Arc::clone(&uid));
+            uid
+        }
+    };
+    graph.nodes.iter().map(uid).collect()
 }
 
 fn check_forward(from: &Node, to: &Node, ship: Ship) -> Result<()> {

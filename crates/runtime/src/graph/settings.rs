@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
+use riverrun_protocol::restart::RestartStrategy;
+
+use crate::job::{Checkpointing, Recovery};
 
 /// Flink's limit of `pipeline.max-parallelism`.
 const MAX_PARALLELISM_LIMIT: usize = 32_768;
@@ -28,6 +31,12 @@ pub struct JobSettings {
     pub discovery_retries: u32,
     /// The pause before the first retry; it doubles up to thirty times that.
     pub discovery_backoff: Duration,
+    /// How checkpoints are taken; `None` where none are.
+    pub checkpointing: Option<Checkpointing>,
+    /// What the job begins with.
+    pub recovery: Recovery,
+    /// What happens when it fails.
+    pub restart: RestartStrategy,
 }
 
 impl Default for JobSettings {
@@ -41,6 +50,9 @@ impl Default for JobSettings {
             cancellation_timeout: Duration::from_secs(180),
             discovery_retries: 10,
             discovery_backoff: Duration::from_secs(1),
+            checkpointing: None,
+            recovery: Recovery::Fresh,
+            restart: RestartStrategy::None,
         }
     }
 }
@@ -52,6 +64,10 @@ impl JobSettings {
                 "the maximum parallelism is {}, not between 1 and {MAX_PARALLELISM_LIMIT}",
                 self.max_parallelism
             )));
+        }
+        self.restart.validate()?;
+        if let Some(checkpointing) = &self.checkpointing {
+            checkpointing.validate()?;
         }
         self.check_parallelism("the job", self.parallelism)
     }

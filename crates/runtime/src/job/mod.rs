@@ -1,45 +1,46 @@
-//! A running job: its threads, its life, its end.
+//! A running job: a series of attempts, and the checkpoints that join them.
 
-mod enumerator;
-mod execution;
+mod attempt;
+mod checkpoints;
 mod handle;
-mod shared;
+mod master;
+mod restoration;
+mod running;
+mod settings;
 
-use riverrun_protocol::{CheckpointId, JobStatus};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 
-pub(crate) use enumerator::Assignments;
-pub(crate) use execution::{Execution, start};
-pub use handle::{JobControl, JobHandle, JobSummary};
-pub(crate) use shared::Shared;
+use riverrun_base::Result;
+use riverrun_protocol::JobStatus;
 
-/// What happens in a job, for whoever coordinates its checkpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobEvent {
-    /// A barrier has passed through a task; a sink in it has flushed.
-    Acknowledged {
-        /// The barrier's checkpoint.
-        checkpoint: CheckpointId,
-        /// The task's name, without its subtask.
-        task: String,
-        /// The index of the subtask.
-        subtask: usize,
-    },
-    /// A barrier will not pass through a task, as one of a younger checkpoint has overtaken it.
-    Declined {
-        /// The barrier's checkpoint.
-        checkpoint: CheckpointId,
-        /// The task's name, without its subtask.
-        task: String,
-        /// The index of the subtask.
-        subtask: usize,
-    },
-    /// A task has ended in order; it acknowledges nothing any more.
-    TaskFinished {
-        /// The task's name, without its subtask.
-        task: String,
-        /// The index of the subtask.
-        subtask: usize,
-    },
-    /// The job has ended.
-    Ended(JobStatus),
+pub(crate) use attempt::{Assignments, AttemptSetup, Execution};
+pub use attempt::{Attempt, AttemptControl, AttemptEvent};
+pub use handle::{JobControl, JobHandle};
+pub(crate) use master::start;
+pub(crate) use restoration::Restoration;
+pub use settings::{Checkpointing, Recovery, Retention};
+
+use crate::{JobGraph, MetricsSnapshot};
+
+/// How a job ended that did not fail.
+#[derive(Clone, Debug)]
+pub struct JobSummary {
+    /// [`JobStatus::Finished`]; [`JobStatus::Canceled`] after a cancellation; [`JobStatus::Suspended`] after a stop behind a last
+    /// checkpoint.
+    pub status: JobStatus,
+    /// The last metrics.
+    pub metrics: MetricsSnapshot,
+}
+
+/// Starts one attempt whose events wait for [`Attempt::next_event`].
+pub(crate) fn start_attempt(graph: Arc<JobGraph>) -> Result<Attempt> {
+    let (events, received) = channel();
+    let tell = Box::new(move |event| {
+        // Nobody has to listen.
+        let _ = events.send(event);
+    });
+    let mut attempt = attempt::start(graph, AttemptSetup::default(), tell)?;
+    attempt.events = Some(received);
+    Ok(attempt)
 }

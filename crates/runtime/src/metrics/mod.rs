@@ -18,7 +18,7 @@ use riverrun_protocol::{NO_WATERMARK, Timestamp};
 pub use http::MetricsServer;
 pub use prometheus::prometheus_text;
 pub(crate) use registry::{Registry, TaskEntry};
-pub use snapshot::{MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot};
+pub use snapshot::{CheckpointStatistics, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot};
 
 /// The numbers of one subtask of an operator.
 #[derive(Debug)]

@@ -92,7 +92,7 @@ mod tests {
     use riverrun_protocol::JobStatus;
 
     use super::*;
-    use crate::OperatorKind;
+    use crate::{CheckpointStatistics, OperatorKind};
 
     #[test]
     fn the_text_has_flinks_names_and_escaped_labels() {
@@ -123,7 +123,14 @@ mod tests {
             operators: vec![operator],
         };
         let job =
-            MetricsSnapshot { job: "j".into(), status: JobStatus::Running, uptime: Duration::ZERO, tasks: vec![task] };
+            MetricsSnapshot {
+                job: "j".into(),
+                status: JobStatus::Running,
+                uptime: Duration::ZERO,
+                restarts: 0,
+                checkpoints: CheckpointStatistics::default(),
+                tasks: vec![task],
+            };
         let text = prometheus_text(&[job]);
         let lines: Vec<&str> = text.lines().collect();
         let labels = r#"job_name="j",task_name="Source: \"t\"",subtask_index="1""#;

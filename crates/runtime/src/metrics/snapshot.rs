@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use riverrun_protocol::{JobStatus, Timestamp};
+use riverrun_protocol::{CheckpointId, JobStatus, Timestamp};
 
 /// Everything a job measures, at one moment.
 #[derive(Clone, Debug)]
@@ -14,8 +14,31 @@ pub struct MetricsSnapshot {
     pub status: JobStatus,
     /// How long it has run, or ran.
     pub uptime: Duration,
+    /// How often it was restarted after a failure (`numRestarts`).
+    pub restarts: u64,
+    /// Its checkpoints.
+    pub checkpoints: CheckpointStatistics,
     /// Its tasks: chain by chain from the sources on, then by subtask.
     pub tasks: Vec<TaskSnapshot>,
+}
+
+/// What a job's checkpoints cost, over all attempts of this process.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointStatistics {
+    /// How many were completed (`numberOfCompletedCheckpoints`).
+    pub completed: u64,
+    /// How many were given up (`numberOfFailedCheckpoints`).
+    pub failed: u64,
+    /// How many are under way (`numberOfInProgressCheckpoints`).
+    pub in_progress: u64,
+    /// The last that is complete.
+    pub last: Option<CheckpointId>,
+    /// From its trigger until its slot was written (`lastCheckpointDuration`).
+    pub last_duration: Duration,
+    /// The bytes of all state that it refers to (`lastCheckpointFullSize`).
+    pub last_full_size: u64,
+    /// Of these, what was written for it (`lastCheckpointSize`).
+    pub last_size: u64,
 }
 
 /// A subtask of a chain.

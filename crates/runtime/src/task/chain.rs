@@ -7,6 +7,7 @@ use riverrun_base::Result;
 use riverrun_protocol::Timestamp;
 
 use crate::metrics::OperatorMetrics;
+use crate::state::{Frozen, NodeState, SnapshotRequest};
 use crate::task::Probe;
 use crate::time::{instant_of, now_millis};
 use crate::{Barrier, Data, Operator, Output};
@@ -19,8 +20,8 @@ pub(crate) trait Link<B>: Output<B> {
     /// The input is idle, or goes on.
     fn status(&mut self, idle: bool) -> Result<()>;
 
-    /// A checkpoint cuts the stream here.
-    fn barrier(&mut self, barrier: Barrier) -> Result<()>;
+    /// A checkpoint cuts the stream here. Frozen states are added to `states`.
+    fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()>;
 
     /// Nothing follows.
     fn end(&mut self) -> Result<()>;
@@ -92,9 +93,16 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
         self.out.next.status(idle)
     }
 
-    fn barrier(&mut self, barrier: Barrier) -> Result<()> {
-        self.run(|operator, out| operator.barrier(barrier, out))?;
-        self.out.next.barrier(barrier)
+    fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()> {
+        let request = SnapshotRequest { checkpoint: barrier.checkpoint, full: self.probe.wants_full() };
+        let mut snapshot = None;
+        self.run(|operator, out| {
+            operator.barrier(barrier, out)?;
+            snapshot = operator.snapshot(request)?;
+            Ok(())
+        })?;
+        states.extend(snapshot.map(|snapshot| NodeState { node: self.probe.node(), state: Frozen::Operator(snapshot) }));
+        self.out.next.barrier(barrier, states)
     }
 
     fn end(&mut self) -> Result<()> {
@@ -145,8 +153,8 @@ impl<B: Data> Link<B> for FanOut<B> {
         self.each(|link| link.status(idle))
     }
 
-    fn barrier(&mut self, barrier: Barrier) -> Result<()> {
-        self.each(|link| link.barrier(barrier))
+    fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()> {
+        self.0.iter_mut().try_for_each(|link| link.barrier(barrier, states))
     }
 
     fn end(&mut self) -> Result<()> {
@@ -180,7 +188,7 @@ impl<B> Link<B> for Discard {
         Ok(())
     }
 
-    fn barrier(&mut self, _: Barrier) -> Result<()> {
+    fn barrier(&mut self, _: Barrier, _: &mut Vec<NodeState>) -> Result<()> {
         Ok(())
     }
 

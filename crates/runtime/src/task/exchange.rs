@@ -8,6 +8,7 @@ use riverrun_protocol::Timestamp;
 
 use crate::gate::Sender;
 use crate::metrics::{OperatorMetrics, TaskMetrics};
+use crate::state::NodeState;
 use crate::task::Link;
 use crate::{Barrier, Data, Element, Exchange, Output, Partitioner, subtask_of_key_group};
 
@@ -112,7 +113,7 @@ impl<B: Data> Link<B> for ExchangeLink<B> {
         self.send_to_all(&if idle { Element::Idle } else { Element::Active })
     }
 
-    fn barrier(&mut self, barrier: Barrier) -> Result<()> {
+    fn barrier(&mut self, barrier: Barrier, _: &mut Vec<NodeState>) -> Result<()> {
         self.send_to_all(&Element::Barrier(barrier))
     }
 

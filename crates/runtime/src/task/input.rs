@@ -8,7 +8,7 @@ use riverrun_protocol::alignment::Action;
 use riverrun_protocol::{BarrierAlignment, WatermarkMerge};
 
 use crate::gate::Gate;
-use crate::job::JobEvent;
+use crate::job::AttemptEvent;
 use crate::task::{Link, TaskBuild, pass_on};
 use crate::{Barrier, Data, Element};
 
@@ -75,21 +75,25 @@ impl<B: Data> GateTask<'_, B> {
     }
 
     fn align(&mut self, actions: Vec<Action>) -> Result<()> {
+        let checkpointing = self.build.execution.graph.settings.checkpointing.as_ref();
+        let aligns = checkpointing.is_none_or(|checkpointing| checkpointing.aligned);
         for action in actions {
             match action {
-                Action::Block(channel) => self.gate.block(channel),
+                Action::Block(channel) if aligns => self.gate.block(channel),
+                // At least once: rows behind the barrier are let through, and may be in the snapshot.
+                Action::Block(_) => {}
                 Action::UnblockAll => self.gate.unblock_all(),
                 Action::Complete(checkpoint) => {
                     let barrier = Barrier { checkpoint };
-                    self.link.barrier(barrier)?;
-                    self.build.acknowledge(barrier);
+                    let mut states = Vec::new();
+                    self.link.barrier(barrier, &mut states)?;
+                    self.build.acknowledge(barrier, states);
                 }
                 Action::Abort(checkpoint) => {
                     let build = self.build;
-                    build.execution.shared.tell(JobEvent::Declined {
+                    build.execution.shared.tell(AttemptEvent::Declined {
                         checkpoint,
-                        task: build.name(),
-                        subtask: build.subtask,
+                        task: build.task,
                     });
                 }
             }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::Split;
+use riverrun_protocol::{CheckpointId, Timestamp};
 
 use crate::Barrier;
 
@@ -25,21 +26,39 @@ struct State {
     closed: bool,
 }
 
+/// A split for a task, and the watermark that it had in the checkpoint it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct AssignedSplit {
+    pub(crate) split: Split,
+    pub(crate) watermark: Option<Timestamp>,
+}
+
+/// What follows a barrier in a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterBarrier {
+    /// The stream goes on.
+    Rows,
+    /// Nothing: it is the last barrier. `drain` says that event time comes to its end before it.
+    End { drain: bool },
+}
+
 /// What has come since the task looked last.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
-    pub(crate) splits: Vec<Split>,
+    pub(crate) splits: Vec<AssignedSplit>,
     /// Splits were dealt out, even if none was for this task.
     pub(crate) assigned: bool,
     /// No split follows.
     pub(crate) no_more_splits: bool,
-    pub(crate) barriers: Vec<Barrier>,
+    pub(crate) barriers: Vec<(Barrier, AfterBarrier)>,
+    /// The youngest checkpoint that is complete.
+    pub(crate) completed: Option<CheckpointId>,
     pub(crate) stop: bool,
 }
 
 impl Mailbox {
     /// Deals out splits; none follow if `no_more`.
-    pub(crate) fn assign(&self, splits: Vec<Split>, no_more: bool) {
+    pub(crate) fn assign(&self, splits: Vec<AssignedSplit>, no_more: bool) {
         self.post(|state| {
             state.mail.splits.extend(splits);
             state.mail.assigned = true;
@@ -47,8 +66,13 @@ impl Mailbox {
         });
     }
 
-    pub(crate) fn barrier(&self, barrier: Barrier) {
-        self.post(|state| state.mail.barriers.push(barrier));
+    pub(crate) fn barrier(&self, barrier: Barrier, after: AfterBarrier) {
+        self.post(|state| state.mail.barriers.push((barrier, after)));
+    }
+
+    /// A checkpoint is complete.
+    pub(crate) fn completed(&self, checkpoint: CheckpointId) {
+        self.post(|state| state.mail.completed = state.mail.completed.max(Some(checkpoint)));
     }
 
     pub(crate) fn stop(&self) {

@@ -10,7 +10,7 @@ mod source;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use riverrun_base::{Error, Result};
 use riverrun_protocol::watermark::{Change, Changes};
@@ -19,14 +19,15 @@ use chain::{Discard, FanOut};
 pub(crate) use chain::{Link, OperatorLink};
 pub(crate) use exchange::ExchangeLink;
 pub(crate) use input::run_gate;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{AfterBarrier, AssignedSplit, Mailbox};
 pub(crate) use sink::SinkLink;
 pub(crate) use source::SourceTask;
 
 use crate::gate::Gate;
 use crate::graph::{Plan, Ship, WireEnd};
-use crate::job::{Execution, JobEvent};
+use crate::job::{Execution, AttemptEvent};
 use crate::metrics::{OperatorMetrics, TaskMetrics};
+use crate::state::NodeState;
 use crate::{Barrier, Data, KeyGroupRange, OperatorContext};
 
 /// One task, and what its thread needs to make its operators.
@@ -40,12 +41,17 @@ pub(crate) struct TaskBuild<'a> {
     pub(crate) operators: BTreeMap<usize, Arc<OperatorMetrics>>,
     /// The node whose code runs now, which an error or a panic is told with.
     pub(crate) current: Arc<AtomicUsize>,
+    /// The index of the task among all of the attempt.
+    pub(crate) task: usize,
+    /// Whether the task's next snapshots must be full.
+    pub(crate) wants_full: Arc<AtomicBool>,
 }
 
 /// What a link of a chain says about itself while it runs.
 pub(crate) struct Probe {
     node: usize,
     current: Arc<AtomicUsize>,
+    wants_full: Arc<AtomicBool>,
     /// Whether its input comes from another task.
     pub(crate) is_head: bool,
     pub(crate) metrics: Arc<OperatorMetrics>,
@@ -63,6 +69,16 @@ impl Probe {
     pub(crate) fn leave(&self, before: usize) {
         self.current.store(before, Ordering::Relaxed);
     }
+
+    /// The node.
+    pub(crate) fn node(&self) -> usize {
+        self.node
+    }
+
+    /// Whether a snapshot must be full, as one before it could not be stored.
+    pub(crate) fn wants_full(&self) -> bool {
+        self.wants_full.load(Ordering::Acquire)
+    }
 }
 
 impl TaskBuild<'_> {
@@ -73,13 +89,13 @@ impl TaskBuild<'_> {
         let of = &self.execution.graph.nodes[node];
         OperatorContext {
             name: of.settings.name.clone(),
-            uid: of.settings.uid.clone(),
             subtask: self.subtask,
             parallelism: of.parallelism,
             max_parallelism,
             key_groups: KeyGroupRange::of_subtask(self.subtask, of.parallelism, max_parallelism),
             cancellation: self.execution.shared.cancellation.clone(),
             counters: self.operator_metrics(node).counters.clone(),
+            job: self.execution.job_context(node),
         }
     }
 
@@ -87,6 +103,7 @@ impl TaskBuild<'_> {
         Probe {
             node,
             current: Arc::clone(&self.current),
+            wants_full: Arc::clone(&self.wants_full),
             is_head: node == self.head,
             metrics: self.operator_metrics(node),
         }
@@ -132,19 +149,16 @@ impl TaskBuild<'_> {
         gates.and_then(|gates| gates.get(self.subtask)).cloned().ok_or_else(|| Error::internal("a task has no gate"))
     }
 
-    /// Tells the job that a barrier has passed through this task.
-    pub(crate) fn acknowledge(&self, barrier: Barrier) {
-        self.execution.shared.tell(JobEvent::Acknowledged {
+    /// Tells the job that a barrier has passed through this task, with the states that were frozen there.
+    pub(crate) fn acknowledge(&self, barrier: Barrier, states: Vec<NodeState>) {
+        self.execution.shared.tell(AttemptEvent::Acknowledged {
             checkpoint: barrier.checkpoint,
-            task: self.name(),
+            task: self.task,
             subtask: self.subtask,
+            states,
         });
     }
 
-    /// The name of the task, without its subtask.
-    pub(crate) fn name(&self) -> String {
-        self.execution.plan.chain_name(&self.execution.graph, self.head)
-    }
 }
 
 /// Hides a link's type of batches until [`restore`] gives it back.

@@ -6,6 +6,7 @@ use riverrun_base::Result;
 use riverrun_connect::{Flush, SinkWriter};
 use riverrun_protocol::Timestamp;
 
+use crate::state::{Frozen, NodeState};
 use crate::task::{Link, Probe};
 use crate::{Barrier, Data, Output};
 
@@ -48,8 +49,16 @@ impl<B: Data> Link<B> for SinkLink<B> {
         Ok(())
     }
 
-    fn barrier(&mut self, _: Barrier) -> Result<()> {
-        self.run(|writer| writer.flush(Flush::Barrier))
+    fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()> {
+        let mut committables = Vec::new();
+        self.run(|writer| {
+            committables = writer.prepare(barrier.checkpoint)?;
+            Ok(())
+        })?;
+        if !committables.is_empty() {
+            states.push(NodeState { node: self.probe.node(), state: Frozen::Committables(committables) });
+        }
+        Ok(())
     }
 
     fn end(&mut self) -> Result<()> {

@@ -4,19 +4,20 @@
 //! chain, so a poll waits for [`POLL_WAIT`] at most. Each split has a watermark of its own; what goes down the chain is
 //! their minimum.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Polled, SourceReader, SplitId};
-use riverrun_protocol::{MAX_WATERMARK, WatermarkMerge};
+use riverrun_connect::{Polled, SourceReader, Split, SplitId};
+use riverrun_protocol::{CheckpointId, MAX_WATERMARK, Timestamp, WatermarkMerge};
 
-use crate::job::Assignments;
+use crate::job::{Assignments, AttemptEvent};
 use crate::metrics::Waiting;
+use crate::state::{Frozen, NodeState};
 use crate::task::chain::earlier;
-use crate::task::{Link, Mailbox, Probe, TaskBuild, pass_on};
-use crate::{Data, SplitOperator};
+use crate::task::{AfterBarrier, AssignedSplit, Link, Mailbox, Probe, TaskBuild, pass_on};
+use crate::{Barrier, Data, SplitOperator};
 
 /// How long a poll of the reader may wait: what a barrier or a stop waits for at most.
 const POLL_WAIT: Duration = Duration::from_millis(20);
@@ -37,7 +38,15 @@ pub(crate) struct SourceTask<'a, B0, B> {
     idleness: Option<Idleness>,
     assigned: bool,
     no_more_splits: bool,
+    /// Whether all splits are read and the job knows it, which comes before the last checkpoint.
+    exhausted: bool,
+    event_time_ended: bool,
+    /// The positions in checkpoints that are not complete.
+    pending: BTreeMap<CheckpointId, Vec<Split>>,
 }
+
+/// How many checkpoints that may yet complete are remembered.
+const PENDING_CHECKPOINTS: usize = 32;
 
 /// An unfinished split.
 struct SplitState {
@@ -45,6 +54,8 @@ struct SplitState {
     input: usize,
     /// When it last brought rows, on the clock of [`Idleness`].
     last_rows: Duration,
+    /// The watermark that its rows allow.
+    watermark: Option<Timestamp>,
 }
 
 /// Finds splits that bring nothing, on a clock of its own.
@@ -80,6 +91,8 @@ enum Next {
     Continue,
     Exhausted,
     Stopped,
+    /// The last barrier has passed.
+    Cut(CheckpointId),
 }
 
 impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
@@ -106,6 +119,9 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
             idleness: idle_timeout.map(Idleness::new),
             assigned: false,
             no_more_splits: false,
+            exhausted: false,
+            event_time_ended: false,
+            pending: BTreeMap::new(),
         })
     }
 
@@ -115,23 +131,78 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
             match self.step()? {
                 Next::Continue => {}
                 Next::Exhausted => {
-                    if self.watermarks.combined() != MAX_WATERMARK {
-                        self.probe.metrics.output_watermark(MAX_WATERMARK);
-                        self.link.watermark(MAX_WATERMARK)?;
-                    }
+                    self.end_event_time()?;
                     return self.link.end();
                 }
                 Next::Stopped => return self.link.end(),
+                Next::Cut(checkpoint) => {
+                    self.link.end()?;
+                    return self.wait_for_completion(checkpoint);
+                }
             }
         }
     }
 
-    fn step(&mut self) -> Result<Next> {
-        if self.mailbox.has_mail() && self.read_mail()? {
-            return Ok(Next::Stopped);
+    /// Lets event time come to its end.
+    fn end_event_time(&mut self) -> Result<()> {
+        if self.watermarks.combined() != MAX_WATERMARK && !std::mem::replace(&mut self.event_time_ended, true) {
+            self.probe.metrics.output_watermark(MAX_WATERMARK);
+            self.link.watermark(MAX_WATERMARK)?;
         }
-        if self.no_more_splits && self.splits.is_empty() {
-            return Ok(Next::Exhausted);
+        Ok(())
+    }
+
+    /// Stays until the last checkpoint is complete, so that the reader can tell its system.
+    fn wait_for_completion(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        let _idle = self.build.metrics.wait(Waiting::ForInput);
+        loop {
+            self.mailbox.wait(None);
+            let mail = self.mailbox.take()?;
+            if let Some(completed) = mail.completed {
+                self.completed(completed)?;
+                if completed >= checkpoint {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn completed(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        let later = self.pending.split_off(&CheckpointId(checkpoint.0 + 1));
+        let mut complete = std::mem::replace(&mut self.pending, later);
+        match complete.remove(&checkpoint) {
+            Some(splits) => self.reader.checkpoint_completed(&splits),
+            None => Ok(()),
+        }
+    }
+
+    fn barrier(&mut self, barrier: Barrier) -> Result<()> {
+        let splits = self.reader.splits();
+        let watermark = |split: &Split| self.splits.get(&split.id).and_then(|state| state.watermark);
+        let frozen = splits.iter().map(|split| (split.clone(), watermark(split))).collect();
+        let mut states = vec![NodeState { node: self.probe.node(), state: Frozen::Splits(frozen) }];
+        self.pending.insert(barrier.checkpoint, splits);
+        if self.pending.len() > PENDING_CHECKPOINTS {
+            self.pending.pop_first();
+        }
+        self.link.barrier(barrier, &mut states)?;
+        self.build.acknowledge(barrier, states);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Next> {
+        if self.mailbox.has_mail()
+            && let Some(end) = self.read_mail()?
+        {
+            return Ok(end);
+        }
+        if self.no_more_splits && self.splits.is_empty() && !self.exhausted {
+            if !self.build.execution.waits_for_last_barrier {
+                return Ok(Next::Exhausted);
+            }
+            self.exhausted = true;
+            self.end_event_time()?;
+            self.build.execution.shared.tell(AttemptEvent::SourceExhausted { task: self.build.task });
         }
         let mut deadline = self.link.deadline();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -148,28 +219,42 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
         Ok(Next::Continue)
     }
 
-    /// Does what the mailbox says; `true` if it says to stop.
-    fn read_mail(&mut self) -> Result<bool> {
+    /// Does what the mailbox says; how the task ends, if it does.
+    fn read_mail(&mut self) -> Result<Option<Next>> {
         let mail = self.mailbox.take()?;
         if !mail.splits.is_empty() {
             let last_rows = self.idleness.as_ref().map_or(Duration::ZERO, |idleness| idleness.now);
-            for split in &mail.splits {
+            let mut restored = Vec::new();
+            for AssignedSplit { split, watermark } in &mail.splits {
                 let (input, changes) = self.watermarks.add();
-                self.splits.insert(Arc::clone(&split.id), SplitState { input, last_rows });
+                let state = SplitState { input, last_rows, watermark: *watermark };
+                self.splits.insert(Arc::clone(&split.id), state);
+                restored.extend(watermark.map(|watermark| (input, watermark)));
                 pass_on(changes, &mut *self.link)?;
             }
-            self.reader.add_splits(mail.splits)?;
+            for (input, watermark) in restored {
+                pass_on(self.watermarks.watermark(input, watermark), &mut *self.link)?;
+            }
+            self.reader.add_splits(mail.splits.into_iter().map(|assigned| assigned.split).collect())?;
         }
         self.assigned |= mail.assigned;
         self.no_more_splits |= mail.no_more_splits;
         if self.assigned && self.splits.is_empty() && !self.no_more_splits {
             pass_on(self.watermarks.evaluate(), &mut *self.link)?;
         }
-        for barrier in mail.barriers {
-            self.link.barrier(barrier)?;
-            self.build.acknowledge(barrier);
+        if let Some(checkpoint) = mail.completed {
+            self.completed(checkpoint)?;
         }
-        Ok(mail.stop)
+        for (barrier, after) in mail.barriers {
+            if after == (AfterBarrier::End { drain: true }) {
+                self.end_event_time()?;
+            }
+            self.barrier(barrier)?;
+            if matches!(after, AfterBarrier::End { .. }) {
+                return Ok(Some(Next::Cut(barrier.checkpoint)));
+            }
+        }
+        Ok(mail.stop.then_some(Next::Stopped))
     }
 
     /// Asks the reader for rows; only if there are none at once does it wait for them, as that time is idle. Answers
@@ -223,6 +308,9 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
             self.link.emit(batch)?;
         }
         if let Some(watermark) = watermark {
+            if let Some(state) = self.splits.get_mut(split) {
+                state.watermark = state.watermark.max(Some(watermark));
+            }
             pass_on(self.watermarks.watermark(input, watermark), &mut *self.link)?;
             self.probe.metrics.output_watermark(self.watermarks.combined());
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use riverrun_connect::Flush;
 use riverrun_runtime::{
-    CheckpointId, Exchange, JobControl, JobEvent, JobHandle, JobSettings, NodeSettings, OperatorContext,
+    Attempt, AttemptControl, AttemptEvent, CheckpointId, Exchange, JobSettings, NodeSettings, OperatorContext,
 };
 
 use crate::kit::*;
@@ -36,12 +36,14 @@ fn counting(counts: &Counts) -> impl Fn(&OperatorContext) -> Made + Send + Sync 
 }
 
 /// Waits for acknowledgements of a checkpoint by `tasks` tasks.
-fn acknowledged(job: &JobHandle, checkpoint: CheckpointId, tasks: usize) -> Vec<(String, usize)> {
+fn acknowledged(job: &Attempt, checkpoint: CheckpointId, tasks: usize) -> Vec<(String, usize)> {
     let mut by = Vec::new();
     while by.len() < tasks {
         match job.next_event(Duration::from_secs(10)).expect("an acknowledgement") {
-            JobEvent::Acknowledged { checkpoint: of, task, subtask } if of == checkpoint => by.push((task, subtask)),
-            JobEvent::Declined { checkpoint: of, .. } => assert_ne!(of, checkpoint),
+            AttemptEvent::Acknowledged { checkpoint: of, task, .. } if of == checkpoint => {
+                by.extend(job.tasks().nth(task).map(|(name, subtask)| (name.to_owned(), subtask)));
+            }
+            AttemptEvent::Declined { checkpoint: of, .. } => assert_ne!(of, checkpoint),
             _ => {}
         }
     }
@@ -82,7 +84,7 @@ fn every_task_counts_exactly_the_rows_before_the_barrier() {
     let last = graph.operator(&last, NodeSettings::named(name.of("last")).parallelism(2), counting(&counts[3]));
     let sink = Collect::default();
     graph.sink(&last, NodeSettings::named("sink"), sink.boxed());
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     for checkpoint in 1..=30 {
         let so_far = sink.count();
         eventually("rows arrive", || sink.count() > so_far);
@@ -123,10 +125,10 @@ fn a_task_whose_source_has_ended_counts_as_arrived() {
     let union = graph.union(vec![ended, lasting]);
     let sink = Collect::default();
     graph.sink(&union, NodeSettings::named(name.of("sink")), sink.boxed());
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     let first = || loop {
-        if let JobEvent::TaskFinished { task, .. } = job.next_event(Duration::from_secs(10)).expect("an end") {
-            return task;
+        if let AttemptEvent::TaskFinished { task } = job.next_event(Duration::from_secs(10)).expect("an end") {
+            return job.tasks().nth(task).unwrap().0.to_owned();
         }
     };
     assert_eq!(first(), name.of("ended"));
@@ -161,7 +163,7 @@ fn a_younger_checkpoint_overtakes_one_that_a_stuck_source_holds_up() {
     );
     let union = graph.union(vec![held, free]);
     graph.sink(&union, NodeSettings::named(name.of("sink")), Collect::default().boxed());
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     eventually("the source is stuck", || in_poll.load(Ordering::SeqCst));
     job.trigger_barrier(CheckpointId(1)).unwrap();
     assert_eq!(acknowledged(&job, CheckpointId(1), 1), [(name.of("free"), 0)]);
@@ -184,7 +186,7 @@ fn more_barriers_than_the_job_can_align_at_once_pass_one_after_another() {
     let stream = graph.operator(&stream, NodeSettings::named(name.of("keyed")).parallelism(3), pass());
     let stream = graph.exchange(&stream, Exchange::Rebalance);
     graph.sink(&stream, NodeSettings::named(name.of("sink")), Collect::default().boxed());
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     for checkpoint in 1..=200 {
         job.trigger_barrier(CheckpointId(checkpoint)).unwrap();
     }
@@ -201,8 +203,8 @@ fn a_barrier_passes_an_idle_job_soon() {
     let stream = graph.source(NodeSettings::named(name.of("source")), quiet.boxed(), None, row_time());
     let stream = graph.exchange(&stream, by_key(128));
     graph.sink(&stream, NodeSettings::named(name.of("sink")), Collect::default().boxed());
-    let job = graph.start().unwrap();
-    let control: JobControl = job.control();
+    let job = graph.start_attempt().unwrap();
+    let control: AttemptControl = job.control();
     for checkpoint in 1..=5 {
         control.trigger_barrier(CheckpointId(checkpoint)).unwrap();
         assert_eq!(acknowledged(&job, CheckpointId(checkpoint), 4).len(), 4);

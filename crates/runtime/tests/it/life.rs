@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use riverrun_connect::Flush;
-use riverrun_runtime::{CheckpointId, Exchange, JobEvent, JobSettings, JobStatus, MAX_WATERMARK, NodeSettings};
+use riverrun_runtime::{AttemptEvent, CheckpointId, Exchange, JobSettings, JobStatus, MAX_WATERMARK, NodeSettings};
 
 use crate::kit::*;
 
@@ -201,7 +201,7 @@ fn a_cancel_ends_at_once_and_flushes_nothing() {
     let (mut graph, name) = graph(parallel(2));
     let sink = Collect::acting(|context, _| context.cancellation.sleep(Duration::from_millis(5)));
     unbounded(&name, &mut graph, &sink);
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     eventually("rows arrive", || sink.count() > 0);
     let control = job.control();
     control.cancel();
@@ -218,9 +218,9 @@ fn a_cancel_after_a_stop_does_not_wait_for_a_slow_sink() {
     let sink = Collect::acting(|context, _| context.cancellation.sleep(Duration::from_secs(600)));
     unbounded(&name, &mut graph, &sink);
     let job = graph.start().unwrap();
-    eventually("the source waits for the sink", || !job.metrics().tasks[0].backpressured.is_zero());
+    eventually("the source waits for the sink", || job.metrics().tasks.first().is_some_and(|task| !task.backpressured.is_zero()));
     job.stop();
-    assert_eq!(job.status(), JobStatus::Finishing);
+    eventually("the stop is heard", || job.status() == JobStatus::Finishing);
     job.cancel();
     assert_eq!(job.wait().unwrap().status, JobStatus::Canceled);
     name.assert_no_threads();
@@ -271,13 +271,13 @@ fn a_source_that_finds_nothing_ends() {
     let sink = Collect::default();
     let stream = graph.source(NodeSettings::named(name.of("source")), Scripted::new(vec![]).boxed(), None, row_time());
     graph.sink(&stream, NodeSettings::named("sink"), sink.boxed());
-    let job = graph.start().unwrap();
+    let job = graph.start_attempt().unwrap();
     eventually("the job ends", || job.status().is_terminal());
     let mut ended = Vec::new();
     while let Some(event) = job.next_event(Duration::ZERO) {
         ended.push(event);
     }
     assert_eq!(ended.len(), 4);
-    assert_eq!(ended.last(), Some(&JobEvent::Ended(JobStatus::Finished)));
+    assert!(matches!(ended.last(), Some(AttemptEvent::Ended(JobStatus::Finished))));
     assert_eq!(sink.flushes(), [Flush::End; 3]);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use riverrun_base::Error;
 use riverrun_runtime::{
-    CheckpointId, Exchange, JobEvent, JobGraph, JobSettings, JobStatus, NodeSettings, OperatorContext, Stream,
+    AttemptEvent, CheckpointId, Exchange, JobGraph, JobSettings, JobStatus, NodeSettings, OperatorContext, Stream,
 };
 
 use crate::kit::*;
@@ -168,14 +168,14 @@ fn for_seeds(count: u64, body: fn(u64)) {
 fn a_random_graph_delivers_each_row_as_often_as_it_should_under_barriers() {
     for_seeds(100, |seed| {
         let Random { graph, name, sinks, .. } = Random::new(seed, true, false);
-        let job = graph.start().unwrap();
+        let job = graph.start_attempt().unwrap();
         // A barrier when the one before it has passed a sink, or is held up.
         let mut checkpoint = 0;
         loop {
             match job.next_event(Duration::from_millis(2)) {
-                Some(JobEvent::Ended(_)) => break,
-                Some(JobEvent::Acknowledged { checkpoint: CheckpointId(of), task, .. })
-                    if of == checkpoint && task.contains("sink") => {}
+                Some(AttemptEvent::Ended(_)) => break,
+                Some(AttemptEvent::Acknowledged { checkpoint: CheckpointId(of), task, .. })
+                    if of == checkpoint && job.tasks().nth(task).is_some_and(|(name, _)| name.contains("sink")) => {}
                 Some(_) => continue,
                 None => {}
             }
@@ -201,7 +201,7 @@ fn a_random_graph_delivers_each_row_as_often_as_it_should_under_barriers() {
 fn a_random_graph_with_full_queues_is_canceled_or_stopped_at_any_moment() {
     for_seeds(200, |seed| {
         let Random { graph, name, mut rng, .. } = Random::new(seed, false, false);
-        let job = graph.start().unwrap();
+        let job = graph.start_attempt().unwrap();
         let control = job.control();
         if rng.bool() {
             std::thread::sleep(Duration::from_micros(rng.u64(0..4000)));

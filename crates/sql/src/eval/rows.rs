@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayAccessor, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBufferBuilder, PrimitiveArray,
-    StringBuilder,
+    Array, ArrayAccessor, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBufferBuilder, NullBufferBuilder,
+    PrimitiveArray, StringBuilder,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::DataType as ArrowType;
@@ -155,13 +155,13 @@ impl Rows {
         mut compute: impl FnMut(usize) -> Result<Option<T::Native>>,
     ) -> Result<Value> {
         let mut values = Vec::with_capacity(self.count);
-        let mut valid = BooleanBufferBuilder::new(self.count);
+        let mut nulls = NullBufferBuilder::new(self.count);
         for row in 0..self.count {
             let value = if self.is_null(row) { None } else { compute(row)? };
-            valid.append(value.is_some());
+            nulls.append(value.is_some());
             values.push(value.unwrap_or_default());
         }
-        let array = PrimitiveArray::<T>::new(ScalarBuffer::from(values), null_buffer(valid));
+        let array = PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls.finish());
         Ok(self.value(array.with_data_type(data_type.clone())))
     }
 
@@ -173,13 +173,13 @@ impl Rows {
     /// Truth values of the rows that are not NULL; `None` makes a NULL.
     pub(crate) fn try_booleans(&self, mut test: impl FnMut(usize) -> Result<Option<bool>>) -> Result<Value> {
         let mut values = BooleanBufferBuilder::new(self.count);
-        let mut valid = BooleanBufferBuilder::new(self.count);
+        let mut nulls = NullBufferBuilder::new(self.count);
         for row in 0..self.count {
             let value = if self.is_null(row) { None } else { test(row)? };
-            valid.append(value.is_some());
+            nulls.append(value.is_some());
             values.append(value.unwrap_or_default());
         }
-        Ok(self.value(BooleanArray::new(values.finish(), null_buffer(valid))))
+        Ok(self.value(BooleanArray::new(values.finish(), nulls.finish())))
     }
 
     /// Texts of the rows that are not NULL; `write` appends the text and returns true, or returns false for NULL.
@@ -209,8 +209,4 @@ impl Rows {
         }
         Ok(self.value(out.finish()))
     }
-}
-
-fn null_buffer(mut valid: BooleanBufferBuilder) -> Option<NullBuffer> {
-    Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0)
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use riverrun_base::{Error, Result};
 use riverrun_data::Batch;
-use riverrun_runtime::{MAX_WATERMARK, Operator, Output, Timestamp};
+use riverrun_runtime::{MAX_WATERMARK, Operator, Output, Restored, Snapshot, SnapshotRequest, Timestamp};
 
 use crate::eval::{EvalContext, Evaluator};
 use crate::expr::{Expr, ExprKind};
@@ -42,6 +42,8 @@ pub(crate) struct Calc {
     read: Option<Vec<usize>>,
     environment: Environment,
     watermark: Option<Timestamp>,
+    /// Whether the watermark is read, so that it is state.
+    reads_watermark: bool,
 }
 
 /// Columns to compute, and their schema.
@@ -87,6 +89,10 @@ impl Calc {
             read: None,
             environment,
             watermark: None,
+            reads_watermark: condition
+                .into_iter()
+                .chain(projection.iter().flat_map(|(exprs, _)| *exprs))
+                .any(Self::reads_watermark),
         };
         if let Some((exprs, schema)) = projection {
             let mut exprs = exprs.to_vec();
@@ -96,6 +102,12 @@ impl Calc {
             calc.projection = Some(Projection::new(&exprs, schema)?);
         }
         Ok(calc)
+    }
+
+    /// Whether an expression reads the watermark (`CURRENT_WATERMARK`).
+    pub(crate) fn reads_watermark(expr: &Expr) -> bool {
+        matches!(&expr.kind, ExprKind::Call(call) if call.name == "CURRENT_WATERMARK")
+            || expr.children().into_iter().any(Self::reads_watermark)
     }
 }
 
@@ -149,7 +161,16 @@ impl Operator<Batch> for Calc {
     }
 
     fn watermark(&mut self, watermark: Timestamp, _: &mut dyn Output<Batch>) -> Result<()> {
-        self.watermark = Some(watermark).filter(|watermark| *watermark != MAX_WATERMARK);
+        self.watermark = self.watermark.max(Some(watermark).filter(|watermark| *watermark != MAX_WATERMARK));
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _: SnapshotRequest) -> Result<Option<Snapshot>> {
+        Ok(self.reads_watermark.then(|| Snapshot { watermark: self.watermark, ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        self.watermark = state.watermark;
         Ok(())
     }
 }

@@ -8,10 +8,12 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use riverrun_base::Result;
 use riverrun_data::{Batch, RowKind};
-use riverrun_runtime::{Operator, Output};
+use riverrun_runtime::{Operator, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_state::{Changes as StateChanges, FrozenRows, RowChange, STATE_ROWS, StateLayout, Tracker};
 
 use super::changes::{Changes, differing};
 use super::groups::{Groups, columns, signs};
+use super::stored::{StateOf, snapshot};
 use super::touched::Touched;
 
 /// Keeps groups with their aggregates, and emits how they change.
@@ -26,14 +28,55 @@ pub(crate) struct GroupAggregate {
     /// The slot of each row of a batch.
     slots: Vec<u32>,
     touched: Touched,
+    state: StateOf,
+    tracker: Tracker,
 }
 
 impl GroupAggregate {
     /// Groups by key columns. The schema is that of the keys and then the aggregates.
-    pub(crate) fn new(keys: Vec<usize>, groups: Groups, update_before: bool, schema: SchemaRef) -> Self {
+    pub(crate) fn new(
+        keys: Vec<usize>,
+        groups: Groups,
+        update_before: bool,
+        schema: SchemaRef,
+        state: StateOf,
+    ) -> Self {
         let forgets_before =
             !update_before && !groups.aggregates.retracts() && groups.aggregates.changes_with_every_row();
-        Self { keys, groups, update_before, forgets_before, schema, slots: Vec::new(), touched: Touched::default() }
+        Self {
+            keys,
+            groups,
+            update_before,
+            forgets_before,
+            schema,
+            slots: Vec::new(),
+            touched: Touched::default(),
+            state,
+            tracker: Tracker::default(),
+        }
+    }
+
+    /// Writes at least so many unchanged groups with each delta.
+    #[cfg(test)]
+    pub(crate) fn rebase_at_least(mut self, groups: usize) -> Self {
+        self.tracker = Tracker::with_least(groups);
+        self
+    }
+
+    fn layout(&self) -> StateLayout {
+        self.state.layout(self.groups.table.types(), self.groups.aggregates.state_fields())
+    }
+
+    /// Forgets the touched groups that have no rows left.
+    fn remove_empty(&mut self) -> Result<()> {
+        let Groups { table, aggregates } = &self.groups;
+        if !aggregates.retracts() {
+            return Ok(());
+        }
+        let empty: Vec<u32> = self.touched.slots.iter().copied().filter(|slot| !aggregates.has_rows(*slot)).collect();
+        self.tracker.remove(table, &empty)?;
+        empty.iter().for_each(|slot| self.groups.remove(*slot));
+        Ok(())
     }
 
     /// The changes of the groups that were touched; `existed` and `differs` say of each whether it was there before, with other results.
@@ -65,6 +108,7 @@ impl Operator<Batch> for GroupAggregate {
         let known = self.groups.table.slots();
         self.groups.intern(&keys, batch.num_rows(), &mut self.slots)?;
         self.touched.find(&self.slots, self.groups.table.slots());
+        self.tracker.mark(&self.touched.slots, self.groups.table.slots());
 
         let Groups { aggregates, .. } = &mut self.groups;
         let touched = &self.touched.slots;
@@ -79,14 +123,49 @@ impl Operator<Batch> for GroupAggregate {
             None => BooleanBuffer::new_set(touched.len()),
         };
         let changes = self.changes(&existed, &differs)?;
-        for slot in &self.touched.slots {
-            if !self.groups.aggregates.has_rows(*slot) {
-                self.groups.remove(*slot);
-            }
-        }
+        self.remove_empty()?;
         match changes.into_batch(&self.schema, &keys, before.as_deref().unwrap_or_default(), &after)? {
             Some(changes) => out.emit(changes),
             None => Ok(()),
         }
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let Groups { table, aggregates } = &self.groups;
+        let cut = self.tracker.cut(table, request.full);
+        let rows = match cut.delta {
+            None => None,
+            Some((slots, mut rows)) => {
+                for part in slots.chunks(STATE_ROWS) {
+                    rows.push(FrozenRows {
+                        changes: StateChanges::All(RowChange::Put),
+                        rows: part.len(),
+                        keys: Some(table.freeze(part)?),
+                        values: aggregates.freeze(part),
+                    });
+                }
+                Some(rows)
+            }
+        };
+        Ok(Some(snapshot(self.layout(), rows, cut.suffices, None)))
+    }
+
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        let layout = self.layout();
+        for chain in state.chains {
+            for rows in self.state.decode(&layout, chain)?.into_iter().flatten() {
+                let (deleted, put) = (rows.only(RowChange::Delete)?, rows.only(RowChange::Put)?);
+                if deleted.rows() > 0 {
+                    self.groups.intern(&deleted.keys, deleted.rows(), &mut self.slots)?;
+                    self.slots.iter().for_each(|slot| self.groups.remove(*slot));
+                }
+                if put.rows() > 0 {
+                    self.groups.intern(&put.keys, put.rows(), &mut self.slots)?;
+                    self.groups.aggregates.restore(&self.slots, &put.values)?;
+                }
+            }
+        }
+        self.tracker.restored(&self.groups.table);
+        Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Groups: keys, and behind their slots the aggregates over their rows.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Int64Type};
 use riverrun_base::{Error, Result};
 use riverrun_data::{RowKind, arrow_type};
-use riverrun_state::GroupTable;
+use riverrun_state::{FrozenColumns, GroupTable};
 
 use super::accumulator::{Accumulator, Updates, accumulator};
 use crate::plan::{AggregateCall, AggregateFunction, Field};
@@ -152,6 +154,48 @@ impl Aggregates {
         for (_, accumulator) in &mut self.columns {
             accumulator.clear(slot);
         }
+    }
+
+    /// The columns in which the aggregates are stored.
+    pub(super) fn state_fields(&self) -> Vec<FieldRef> {
+        let counts = self.counts.iter().map(|_| ArrowField::new("rows", DataType::Int64, true));
+        let of_calls = self.columns.iter().enumerate().flat_map(|(n, (call, accumulator))| {
+            let field = move |(name, data_type)| {
+                ArrowField::new(format!("{} {n}: {name}", call.function.name()), data_type, true)
+            };
+            accumulator.state_columns().into_iter().map(field)
+        });
+        counts.chain(of_calls).map(Arc::new).collect()
+    }
+
+    /// Copies the aggregates in some slots.
+    pub(super) fn freeze(&self, slots: &[u32]) -> Vec<FrozenColumns> {
+        let counts = self.counts.iter().map(|counts| {
+            let counts: Vec<i64> = slots.iter().map(|slot| counts[*slot as usize]).collect();
+            FrozenColumns::ready(vec![Arc::new(Int64Array::from(counts))])
+        });
+        counts.chain(self.columns.iter().map(|(_, accumulator)| accumulator.freeze(slots))).collect()
+    }
+
+    /// Takes on the stored aggregates of some slots, each in place of what the slot holds.
+    ///
+    /// # Errors
+    /// The columns are not those of [`Self::state_fields`].
+    pub(super) fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        let others = || Error::data("the stored state of aggregates has other columns");
+        let mut columns = columns;
+        if let Some(counts) = &mut self.counts {
+            let (stored, rest) = columns.split_first().ok_or_else(others)?;
+            columns = rest;
+            let stored = stored.as_primitive_opt::<Int64Type>().ok_or_else(others)?.values();
+            slots.iter().zip(stored).for_each(|(slot, count)| counts[*slot as usize] = *count);
+        }
+        for (_, accumulator) in &mut self.columns {
+            let (own, rest) = columns.split_at_checked(accumulator.state_columns().len()).ok_or_else(others)?;
+            columns = rest;
+            accumulator.restore(slots, own)?;
+        }
+        Ok(())
     }
 }
 

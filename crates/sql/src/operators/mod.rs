@@ -11,6 +11,7 @@ mod session_aggregate;
 mod sessions;
 mod sink_guard;
 mod source_calc;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -26,5 +27,6 @@ pub(crate) use row_at_a_time::RowAtATime;
 pub(crate) use session_aggregate::SessionAggregate;
 pub(crate) use sink_guard::SinkGuard;
 pub(crate) use source_calc::SourceCalc;
+pub(crate) use stored::StateOf;
 pub(crate) use wall_clock::WallClock;
 pub(crate) use window_aggregate::WindowAggregate;

@@ -2,7 +2,7 @@
 
 use riverrun_base::Result;
 use riverrun_data::Batch;
-use riverrun_runtime::{Barrier, Operator, Output, Timestamp};
+use riverrun_runtime::{Barrier, Operator, Output, Restored, Snapshot, SnapshotRequest, Timestamp};
 
 /// Cuts batches into rows before an operator, for `table.exec.mini-batch.enabled` = false said explicitly: `-U` and `+U` of one update then
 /// change a group one after the other, as in Flink.
@@ -27,6 +27,14 @@ impl<T: Operator<Batch>> Operator<Batch> for RowAtATime<T> {
 
     fn barrier(&mut self, barrier: Barrier, out: &mut dyn Output<Batch>) -> Result<()> {
         self.0.barrier(barrier, out)
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        self.0.snapshot(request)
+    }
+
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        self.0.restore(state)
     }
 
     fn finish(&mut self, out: &mut dyn Output<Batch>) -> Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! A row is late when the session that it would be in has ended by the watermark.
 
+mod state;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
@@ -9,12 +11,13 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use riverrun_base::{Error, Result};
 use riverrun_connect::Counter;
 use riverrun_data::{Batch, arrow_type};
-use riverrun_runtime::{MAX_WATERMARK, NO_WATERMARK, Operator, Output, Timestamp};
-use riverrun_state::GroupTable;
+use riverrun_runtime::{MAX_WATERMARK, NO_WATERMARK, Operator, Output, Restored, Snapshot, SnapshotRequest, Timestamp};
+use riverrun_state::{GroupTable, Tracker};
 
 use super::assign_windows::times;
 use super::groups::{Aggregates, columns, key_types, signs};
 use super::sessions::{Session, Sessions};
+use super::stored::StateOf;
 use super::wall_clock::WallClock;
 use super::window_columns::time_column;
 use crate::plan::{AggregateCall, Field, TimeAttribute, Window, WindowColumn};
@@ -40,6 +43,9 @@ pub(crate) struct SessionAggregate {
     watermark: Timestamp,
     /// The key of each row of a batch.
     row_keys: Vec<u32>,
+    state: StateOf,
+    /// Of keys, which are stored with all their sessions.
+    tracker: Tracker,
 }
 
 impl SessionAggregate {
@@ -58,6 +64,7 @@ impl SessionAggregate {
         clock: WallClock,
         schema: SchemaRef,
         late: Counter,
+        state: StateOf,
     ) -> Result<Self> {
         let plain: Vec<usize> = keys.iter().filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
         Ok(Self {
@@ -72,6 +79,8 @@ impl SessionAggregate {
             aggregates: Aggregates::new(calls, retracts)?,
             watermark: NO_WATERMARK,
             row_keys: Vec::new(),
+            state,
+            tracker: Tracker::default(),
         })
     }
 
@@ -93,6 +102,7 @@ impl SessionAggregate {
             }
         }
         if late_rows.is_empty() {
+            self.tracker.mark(&self.row_keys, self.table.slots());
             return Ok((batch, slots));
         }
         self.late.add(late_rows.len() as u64);
@@ -102,6 +112,9 @@ impl SessionAggregate {
                 self.table.remove(key);
             }
         }
+        let sessions = &self.sessions;
+        self.row_keys.retain(|key| !sessions.has_none(*key));
+        self.tracker.mark(&self.row_keys, self.table.slots());
         let mut late_rows = late_rows.into_iter().peekable();
         let kept: Vec<u32> = (0u32..).take(times.len()).filter(|row| late_rows.next_if_eq(row).is_none()).collect();
         Ok((batch.take(&UInt32Array::from(kept))?, slots))
@@ -119,13 +132,15 @@ impl SessionAggregate {
             let results: Vec<(u32, Session)> =
                 closed.iter().filter(|(_, session)| self.aggregates.has_rows(session.slot)).copied().collect();
             let result = if results.is_empty() { None } else { Some(self.result(&results)?) };
-            for (key, session) in closed {
+            for (_, session) in &closed {
                 self.aggregates.clear(session.slot);
                 self.sessions.give_back(session.slot);
-                if self.sessions.has_none(key) {
-                    self.table.remove(key);
-                }
             }
+            let (gone, changed): (Vec<u32>, Vec<u32>) =
+                closed.iter().map(|(key, _)| *key).partition(|key| self.sessions.has_none(*key));
+            self.tracker.mark(&changed, self.table.slots());
+            self.tracker.remove(&self.table, &gone)?;
+            gone.iter().for_each(|key| self.table.remove(*key));
             if let Some(result) = result {
                 out.emit(result)?;
             }
@@ -180,8 +195,8 @@ impl Operator<Batch> for SessionAggregate {
     fn watermark(&mut self, watermark: Timestamp, out: &mut dyn Output<Batch>) -> Result<()> {
         // Bounded input ends with the largest watermark, at which sessions of processing time close too, so that no row is lost.
         if self.is_event_time() || watermark == MAX_WATERMARK {
-            self.watermark = watermark;
-            self.close(watermark, out)?;
+            self.watermark = self.watermark.max(watermark);
+            self.close(self.watermark, out)?;
         }
         Ok(())
     }
@@ -195,5 +210,13 @@ impl Operator<Batch> for SessionAggregate {
 
     fn on_processing_time(&mut self, now: Timestamp, out: &mut dyn Output<Batch>) -> Result<()> {
         self.close(now - 1, out)
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        self.freeze(request.full).map(Some)
+    }
+
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        self.take_on(state)
     }
 }

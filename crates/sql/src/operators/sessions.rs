@@ -134,6 +134,29 @@ impl Sessions {
         self.slots.give_back(slot);
     }
 
+    /// The sessions of a key, by time.
+    pub(super) fn of(&self, key: u32) -> &[Session] {
+        self.by_key.get(key as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Opens a session that touches no other of its key.
+    ///
+    /// # Errors
+    /// There are too many sessions.
+    pub(super) fn open(&mut self, key: u32, start: i64, end: i64) -> Result<u32> {
+        let slot = self.slots.take()?;
+        let sessions = &mut self.by_key[key as usize];
+        let place = sessions.partition_point(|session| session.start < start);
+        sessions.insert(place, Session { start, end, slot });
+        self.ends.insert((end, key, start));
+        Ok(slot)
+    }
+
+    /// Forgets the sessions of a key, whose slots the caller empties and gives [back](Self::give_back).
+    pub(super) fn remove_all(&mut self, key: u32) -> Vec<Session> {
+        std::mem::take(&mut self.by_key[key as usize])
+    }
+
     /// A time before which no session ends; `None` without sessions.
     pub(super) fn next_end(&self) -> Option<i64> {
         self.ends.first().map(|(end, ..)| *end)

@@ -23,7 +23,8 @@ impl WallClock {
     /// The wall clock of a time attribute of this type, in a session with this zone.
     pub(crate) fn of(attribute: &LogicalType, zone: Tz) -> Self {
         match attribute {
-            LogicalType::TimestampLtz(_) if zone != Tz::UTC => Self::Zone(zone),
+            // Two names of one clock; a machine set to UTC has the second.
+            LogicalType::TimestampLtz(_) if !matches!(zone, Tz::UTC | Tz::Etc__UTC) => Self::Zone(zone),
             _ => Self::Own,
         }
     }
@@ -70,7 +71,17 @@ impl WallClock {
     pub(super) fn first_of_all(self, walls: impl ExactSizeIterator<Item = i64>) -> Vec<i64> {
         let Self::Zone(_) = self else { return walls.collect() };
         let mut known = HashMap::new();
-        walls.map(|wall| *known.entry(wall).or_insert_with(|| self.first(wall))).collect()
+        // Rows next to each other mostly share their window.
+        let mut last = None;
+        let first = |wall| match last {
+            Some((of, first)) if of == wall => first,
+            _ => {
+                let first = *known.entry(wall).or_insert_with(|| self.first(wall));
+                last = Some((wall, first));
+                first
+            }
+        };
+        walls.map(first).collect()
     }
 
     /// The time after which the wall clock never shows this or less: the last time at which it shows it; where it never does, the moment at

@@ -4,6 +4,8 @@
 //! A row whose window has closed already is left out of it; one that is left out of all its windows is late, and counted
 //! (`numLateRecordsDropped`), as in Flink.
 
+mod state;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -13,9 +15,11 @@ use hashbrown::HashMap;
 use riverrun_base::{Error, Result};
 use riverrun_connect::Counter;
 use riverrun_data::{Batch, arrow_type};
-use riverrun_runtime::{MAX_WATERMARK, NO_WATERMARK, Operator, Output, Timestamp};
+use riverrun_runtime::{MAX_WATERMARK, NO_WATERMARK, Operator, Output, Restored, Snapshot, SnapshotRequest, Timestamp};
 
+use self::state::{OpenWindow, WindowTracker};
 use super::groups::{Groups, columns, signs};
+use super::stored::StateOf;
 use super::wall_clock::WallClock;
 use super::window_columns::{same_time, times_of};
 use crate::plan::{AggregateCall, GroupWindow, TimeAttribute, WindowColumn, WindowKind};
@@ -25,6 +29,8 @@ const RESULT_ROWS: usize = 8192;
 
 /// Start and end of a window, in wall clock.
 type Bounds = (i64, i64);
+/// The last moment that belongs to a window, and its bounds.
+type WindowKey = (Timestamp, Bounds);
 
 /// Groups the rows of each window, and emits a window when its time has come.
 pub(crate) struct WindowAggregate {
@@ -40,10 +46,12 @@ pub(crate) struct WindowAggregate {
     schema: SchemaRef,
     late: Counter,
     /// Open windows by the last moment that belongs to them, and their bounds.
-    open: BTreeMap<(Timestamp, Bounds), Groups>,
+    open: BTreeMap<WindowKey, OpenWindow>,
     watermark: Timestamp,
     /// The slot of each row of a batch.
     slots: Vec<u32>,
+    state: StateOf,
+    tracker: WindowTracker,
 }
 
 impl WindowAggregate {
@@ -58,6 +66,7 @@ impl WindowAggregate {
         clock: WallClock,
         schema: SchemaRef,
         late: Counter,
+        state: StateOf,
     ) -> Self {
         let plain =
             keys.iter().zip(&window.columns).filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
@@ -75,6 +84,8 @@ impl WindowAggregate {
             open: BTreeMap::new(),
             watermark: NO_WATERMARK,
             slots: Vec::new(),
+            state,
+            tracker: WindowTracker::default(),
         }
     }
 
@@ -93,11 +104,15 @@ impl WindowAggregate {
 
     /// Adds the rows of one open window.
     fn add(&mut self, bounds: Bounds, batch: &Batch) -> Result<()> {
-        let groups = match self.open.entry((self.clock.last(bounds.1 - 1), bounds)) {
+        let window = match self.open.entry((self.clock.last(bounds.1 - 1), bounds)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Groups::new(&self.key_types, &self.calls, self.retracts)?),
+            Entry::Vacant(entry) => {
+                entry.insert(OpenWindow::new(Groups::new(&self.key_types, &self.calls, self.retracts)?))
+            }
         };
+        let groups = &mut window.groups;
         groups.intern(&columns(batch.rows(), &self.plain), batch.num_rows(), &mut self.slots)?;
+        self.tracker.mark(&mut window.marks, &self.slots, groups.table.slots());
         groups.aggregates.update(batch.rows(), &self.slots, signs(batch.kinds()).as_deref())
     }
 
@@ -108,7 +123,9 @@ impl WindowAggregate {
             if last_moment > time {
                 break;
             }
-            let groups = entry.remove();
+            let window = entry.remove();
+            self.tracker.fire(bounds, &window);
+            let groups = window.groups;
             let slots =
                 u32::try_from(groups.table.slots()).map_err(|_| Error::internal("too many groups in a window"))?;
             // With rows that were taken back a group may have none left.
@@ -170,8 +187,8 @@ impl Operator<Batch> for WindowAggregate {
     fn watermark(&mut self, watermark: Timestamp, out: &mut dyn Output<Batch>) -> Result<()> {
         // Bounded input ends with the largest watermark, at which windows of processing time close too, so that no row is lost.
         if self.is_event_time() || watermark == MAX_WATERMARK {
-            self.watermark = watermark;
-            self.close(watermark, out)?;
+            self.watermark = self.watermark.max(watermark);
+            self.close(self.watermark, out)?;
         }
         Ok(())
     }
@@ -186,6 +203,14 @@ impl Operator<Batch> for WindowAggregate {
 
     fn on_processing_time(&mut self, now: Timestamp, out: &mut dyn Output<Batch>) -> Result<()> {
         self.close(now - 1, out)
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        self.freeze(request.full).map(Some)
+    }
+
+    fn restore(&mut self, state: Restored) -> Result<()> {
+        self.take_on(state)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, TimestampMillisecondType};
+use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
 use riverrun_base::{Error, Result};
 
 /// The same time in every row.
@@ -25,4 +25,13 @@ pub(super) fn times_of(column: &ArrayRef) -> Result<&[i64]> {
         .as_primitive_opt::<TimestampMillisecondType>()
         .ok_or_else(|| Error::internal("a window's time is not in milliseconds"))?;
     Ok(times.values())
+}
+
+/// The numbers in a column.
+///
+/// # Errors
+/// They are no 64-bit integers.
+pub(super) fn integers_of(column: &ArrayRef) -> Result<&[i64]> {
+    let numbers = column.as_primitive_opt::<Int64Type>().ok_or_else(|| Error::data("a stored time is no number"))?;
+    Ok(numbers.values())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::Connectors;
-use riverrun_runtime::JobGraph;
+use riverrun_runtime::{JobGraph, JobSettings};
 use sqlparser::ast::{Ident, ObjectName, Query};
 
 use super::job::{InsertJob, QueryJob, result_channel};
@@ -18,7 +18,7 @@ use crate::catalog::{
 use crate::operators::Environment;
 use crate::parser::{CreateView, Hints, Insert, StatementKind, error_at, parse_script};
 use crate::plan::{Planner, Rel, plan_insert};
-use crate::stream::{Builder, Node, NodeKind, SinkTarget, Translator, check_sink, explain, insert_name};
+use crate::stream::{Builder, Node, NodeKind, SinkTarget, Translator, Uids, check_sink, explain, insert_name};
 
 /// Tables, views and settings, as a script's statements make them. Cloning copies them: the copy goes its own way.
 #[derive(Clone)]
@@ -184,7 +184,13 @@ impl Session {
     }
 
     fn settings(&self) -> Result<Settings> {
-        settings::read(&self.values)
+        Ok(settings::read(&self.values)?.0)
+    }
+
+    /// The settings of a job that writes into tables.
+    fn job_settings(&self) -> Result<JobSettings> {
+        let (settings, fault_tolerance, stores) = settings::read(&self.values)?;
+        Ok(fault_tolerance.job(&stores, settings.job()))
     }
 
     fn environment(&self, settings: &Settings) -> Result<Environment> {
@@ -352,7 +358,7 @@ impl Session {
             inserts.iter().map(|insert| self.insert_plan(insert, hints, &environment)).collect::<Result<Vec<_>>>()?;
         let tables: Vec<Arc<Table>> = plans.iter().map(|(_, table)| Arc::clone(table)).collect();
         let name = settings.name.clone().unwrap_or_else(|| insert_name(&tables));
-        let mut graph = JobGraph::new(name.clone(), settings.job());
+        let mut graph = JobGraph::new(name.clone(), self.job_settings()?);
         let mut translator = self.translator(&mut graph, &settings, environment);
         for (plan, _) in &plans {
             let (NodeKind::Sink(target), [query]) = (&plan.kind, plan.inputs.as_slice()) else {
@@ -374,6 +380,7 @@ impl Session {
             graph,
             connectors: &self.connectors,
             environment,
+            uids: Uids::default(),
             idle_timeout: Some(settings.idle_timeout).filter(|timeout| !timeout.is_zero()),
             row_by_row: !settings.mini_batch,
             drops_null: settings.not_null_enforcer == NotNullEnforcer::Drop,

@@ -1,12 +1,15 @@
 //! The configuration keys that a session understands, under Flink's names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use riverrun_base::options::{OptionReader, OptionSet, OptionSpec};
 use riverrun_base::{Error, Result, nearest};
-use riverrun_runtime::JobSettings;
+use riverrun_runtime::{JobSettings, StoreOptions, Stores};
+
+use super::fault_tolerance::FaultTolerance;
 
 riverrun_base::option_enum! {
     /// How a job runs.
@@ -63,12 +66,6 @@ riverrun_base::options! {
         "sql-client.execution.result-mode" | "execution.result-mode" => result_mode: Option<String>,
         /// Accepted for Flink's scripts.
         "sql-client.display.max-column-width" | "sql-client.display.max-column-width.streaming" => column_width: Option<u32>,
-        /// Accepted with a warning until checkpoints exist.
-        "execution.checkpointing.*" => checkpointing: BTreeMap<String, String>,
-        /// Accepted with a warning until checkpoints exist.
-        "state.*" => state: BTreeMap<String, String>,
-        /// Accepted with a warning until jobs restart.
-        "restart-strategy*" => restart_strategy: BTreeMap<String, String>,
     }
 }
 
@@ -76,24 +73,28 @@ riverrun_base::options! {
 pub type SettingSpec = OptionSpec;
 
 /// The configuration keys there are.
-pub fn setting_specs() -> &'static [SettingSpec] {
-    Settings::specs()
+pub fn setting_specs() -> impl Iterator<Item = &'static SettingSpec> {
+    Settings::specs().iter().chain(FaultTolerance::specs()).chain(StoreOptions::specs())
 }
 
 /// Reads the settings that a session has.
 ///
 /// # Errors
 /// A value has the wrong type, or asks for what is not supported yet.
-pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<Settings> {
+pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<(Settings, FaultTolerance, Arc<Stores>)> {
     let mut reader = OptionReader::new("the session", values.clone());
     let settings: Settings = reader.read()?;
+    let fault_tolerance: FaultTolerance = reader.read()?;
+    let stores: StoreOptions = reader.read()?;
     reader.finish()?;
+    let stores = Arc::new(Stores::new(stores)?);
+    fault_tolerance.check(&stores)?;
     if settings.runtime_mode == RuntimeMode::Batch {
         return Err(Error::not_supported("execution.runtime-mode = batch")
             .hint("streaming mode reads bounded sources to their end too"));
     }
     settings.zone()?;
-    Ok(settings)
+    Ok((settings, fault_tolerance, stores))
 }
 
 /// Checks one SET, and says what the user should know about it.
@@ -106,24 +107,18 @@ pub(crate) fn check(key: &str, value: &str) -> Result<Option<String>> {
             || spec.older_keys.contains(&key)
             || spec.key.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix))
     };
-    let Some(spec) = Settings::specs().iter().find(known) else {
+    let Some(spec) = setting_specs().find(known) else {
         let error = Error::user(format!("unknown configuration key '{key}'"));
-        return Err(match nearest(key, Settings::specs().iter().map(|spec| spec.key)) {
+        return Err(match nearest(key, setting_specs().map(|spec| spec.key)) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
             None => error.hint("'riverrun options' lists the keys there are"),
         });
     };
-    read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?;
+    let (settings, ..) = read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?;
     Ok(match spec.key {
-        "execution.checkpointing.*" | "state.*" => Some(format!(
-            "'{key}' has no effect yet: this version takes no checkpoints. Sinks write at least once while the job runs; a job that is killed starts anew."
+        "table.exec.state.ttl" if !settings.state_ttl.is_zero() => Some(format!(
+            "'{key}' has no effect yet: state is kept for ever, which is right but needs memory for every key."
         )),
-        "table.exec.state.ttl" if !read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?.state_ttl.is_zero() => {
-            Some(format!(
-                "'{key}' has no effect yet: state is kept for ever, which is right but needs memory for every key."
-            ))
-        }
-        "restart-strategy*" => Some(format!("'{key}' has no effect yet: a job that fails ends.")),
         _ => None,
     })
 }
@@ -182,10 +177,7 @@ fn machine_zone() -> Tz {
 
 /// A value as SET shows it.
 pub(crate) fn defaults() -> BTreeMap<String, String> {
-    Settings::specs()
-        .iter()
-        .filter_map(|spec| spec.default.map(|default| (spec.key.to_owned(), default.to_owned())))
-        .collect()
+    setting_specs().filter_map(|spec| spec.default.map(|default| (spec.key.to_owned(), default.to_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -195,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_defaults_can_be_read() {
-        let settings = read(&BTreeMap::new()).unwrap();
+        let (settings, ..) = read(&BTreeMap::new()).unwrap();
         assert_eq!(settings.parallelism, 1);
         assert!(settings.mini_batch);
     }
@@ -204,7 +196,8 @@ mod tests {
     fn an_unknown_key_names_the_nearest() {
         let error = check("paralelism.default", "2").unwrap_err().to_string();
         assert_eq!(error, "unknown configuration key 'paralelism.default'; did you mean 'parallelism.default'?");
-        assert!(check("execution.checkpointing.interval", "3 s").unwrap().is_some());
+        assert!(check("table.exec.state.ttl", "3 s").unwrap().is_some());
+        assert!(check("execution.checkpointing.interval", "3 s").unwrap().is_none());
     }
 
     #[test]

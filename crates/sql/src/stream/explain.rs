@@ -34,7 +34,7 @@ fn description(node: &Node) -> String {
                 (Some(strategy), Some(watermark)) => format!(
                     ", watermark=[{}: {}]",
                     scan.table.columns[watermark.column].name,
-                    expression(strategy, &node.fields)
+                    expression(strategy, &named_by(&node.fields))
                 ),
                 _ => String::new(),
             };
@@ -49,12 +49,15 @@ fn description(node: &Node) -> String {
             let select = match exprs {
                 None => names(&node.fields),
                 Some(exprs) => list(
-                    exprs.iter().zip(&node.fields).map(|(expr, field)| named(&expression(expr, input), &field.name)),
+                    exprs
+                        .iter()
+                        .zip(&node.fields)
+                        .map(|(expr, field)| named(&expression(expr, &named_by(input)), &field.name)),
                 ),
             };
             let condition = condition
                 .as_ref()
-                .map(|condition| format!(", where=[{}]", expression(condition, input)))
+                .map(|condition| format!(", where=[{}]", expression(condition, &named_by(input))))
                 .unwrap_or_default();
             format!("Calc(select=[{select}]{condition}")
         }
@@ -115,7 +118,8 @@ fn aggregate_text(call: &AggregateCall, input: &[Field]) -> String {
     format!("{}({}{argument}){filter}", call.function.name(), if call.distinct { "DISTINCT " } else { "" })
 }
 
-fn window_text(kind: WindowKind) -> String {
+/// A window's shape, as EXPLAIN shows it.
+pub(super) fn window_text(kind: WindowKind) -> String {
     let offset = |offset: i64| if offset == 0 { String::new() } else { format!(", offset=[{offset} ms]") };
     match kind {
         WindowKind::Tumble { size, offset: by } => format!("TUMBLE(size=[{size} ms]{})", offset(by)),
@@ -145,11 +149,16 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-/// An expression over named columns.
-fn expression(expr: &Expr, fields: &[Field]) -> String {
-    let text = |expr: &Expr| expression(expr, fields);
+/// The names of columns.
+fn named_by(fields: &[Field]) -> impl Fn(usize) -> String {
+    |index| fields.get(index).map_or_else(|| format!("${index}"), |field| field.name.clone())
+}
+
+/// An expression over columns that are named so.
+pub(super) fn expression(expr: &Expr, name: &dyn Fn(usize) -> String) -> String {
+    let text = |expr: &Expr| expression(expr, name);
     match &expr.kind {
-        ExprKind::Column(index) => fields.get(*index).map_or_else(|| format!("${index}"), |field| field.name.clone()),
+        ExprKind::Column(index) => name(*index),
         ExprKind::Literal(value) => {
             let array = value.clone().into_inner();
             let value = array_value_to_string(&array, 0).unwrap_or_default();

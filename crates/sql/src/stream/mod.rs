@@ -2,13 +2,16 @@
 
 mod build;
 mod explain;
+mod lineage;
 mod node;
 mod sink;
 mod source;
 mod translate;
+mod uid;
 
 pub(crate) use build::Builder;
 pub(crate) use explain::explain;
 pub(crate) use node::{Node, NodeKind, SinkTarget};
 pub(crate) use sink::{ResultSink, check_sink};
 pub(crate) use translate::{Translator, insert_name};
+pub(crate) use uid::Uids;

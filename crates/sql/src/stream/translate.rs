@@ -12,14 +12,16 @@ use riverrun_data::{Batch, DataType, RowField, arrow_schema};
 use riverrun_runtime::{Exchange, JobGraph, NodeSettings, OperatorContext, Stream};
 use riverrun_state::key_groups;
 
+use super::lineage::description;
 use super::node::{Node, NodeKind, SinkTarget};
 use super::source::{ValuesSource, metadata_types};
+use super::uid::Uids;
 use crate::catalog::Table;
 use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
     AssignWindows, Calc, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard, SourceCalc,
-    WallClock, WindowAggregate, columns, key_types,
+    StateOf, WallClock, WindowAggregate, columns, key_types,
 };
 use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 
@@ -31,6 +33,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) graph: &'a mut JobGraph,
     pub(crate) connectors: &'a Connectors,
     pub(crate) environment: Environment,
+    /// What the state of operators is stored under.
+    pub(crate) uids: Uids,
     /// `table.exec.source.idle-timeout`.
     pub(crate) idle_timeout: Option<Duration>,
     /// Whether a group changes with every row, and not once for a batch.
@@ -51,9 +55,11 @@ impl Translator<'_> {
             NodeKind::Source(scan) => self.source(scan, schema),
             NodeKind::Values(rows) => self.values(rows, schema),
             NodeKind::Calc { condition, exprs } => {
+                let reads_watermark = condition.iter().chain(exprs.iter().flatten()).any(Calc::reads_watermark);
+                let uid = self.uids.node(if reads_watermark { "Calc(CURRENT_WATERMARK)" } else { "Calc" });
                 let input = self.input(node)?;
                 let (condition, exprs) = (condition.clone(), exprs.clone());
-                Ok(self.graph.operator(&input, NodeSettings::named("Calc"), move |_: &OperatorContext| {
+                Ok(self.graph.operator(&input, NodeSettings::named("Calc").uid(uid), move |_: &OperatorContext| {
                     let projection = exprs.as_deref().map(|exprs| (exprs, schema.clone()));
                     Ok(Box::new(Calc::new(condition.as_ref(), projection, environment)?))
                 }))
@@ -63,22 +69,25 @@ impl Translator<'_> {
                 Ok(self.exchange(&input, keys.clone()))
             }
             NodeKind::AssignWindows(window) => {
+                let uid = self.uids.node("WindowTableFunction");
                 let input = self.input(node)?;
                 let (window, zone) = (window.clone(), WallClock::of(&window.time_type.logical, environment.zone));
                 Ok(self.graph.operator(
                     &input,
-                    NodeSettings::named("WindowTableFunction"),
+                    NodeSettings::named("WindowTableFunction").uid(uid),
                     move |_: &OperatorContext| Ok(Box::new(AssignWindows::new(window.clone(), zone, schema.clone()))),
                 ))
             }
             NodeKind::GroupAggregate { keys, aggregates, update_before } => {
-                let input = self.input(node)?;
+                let (uid, input) = self.input_below("GroupAggregate", node)?;
+                let state = description(first_input(node)?, keys, aggregates, None);
                 let (fields, retracts) = self.input_shape(node)?;
                 let (keys, aggregates, update_before) = (keys.clone(), aggregates.clone(), *update_before);
-                let (settings, row_by_row) = (self.grouped("GroupAggregate", &keys), self.row_by_row);
-                Ok(self.graph.operator(&input, settings, move |_: &OperatorContext| {
+                let (settings, row_by_row) = (self.grouped("GroupAggregate", &keys).uid(uid), self.row_by_row);
+                Ok(self.graph.operator(&input, settings, move |context: &OperatorContext| {
                     let groups = Groups::new(&key_types(&fields, &keys), &aggregates, retracts)?;
-                    let aggregate = GroupAggregate::new(keys.clone(), groups, update_before, schema.clone());
+                    let state = StateOf::new(context, &state);
+                    let aggregate = GroupAggregate::new(keys.clone(), groups, update_before, schema.clone(), state);
                     Ok(if row_by_row { Box::new(RowAtATime(aggregate)) } else { Box::new(aggregate) })
                 }))
             }
@@ -97,12 +106,19 @@ impl Translator<'_> {
     }
 
     fn input(&mut self, node: &Node) -> Result<Stream<Batch>> {
-        let input = node.inputs.first().ok_or_else(|| Error::internal("an operator without input"))?;
-        self.stream(input)
+        self.stream(first_input(node)?)
+    }
+
+    /// The input of an operator with state, and the operator's uid.
+    fn input_below(&mut self, name: &str, node: &Node) -> Result<(String, Stream<Batch>)> {
+        let uid = self.uids.enter(name);
+        let input = self.input(node)?;
+        self.uids.leave();
+        Ok((uid, input))
     }
 
     fn input_shape(&self, node: &Node) -> Result<(Vec<Field>, bool)> {
-        let input = node.inputs.first().ok_or_else(|| Error::internal("an operator without input"))?;
+        let input = first_input(node)?;
         Ok((input.fields.clone(), !input.mode.is_insert_only()))
     }
 
@@ -134,7 +150,9 @@ impl Translator<'_> {
             scan.exprs.iter().map(|expr| with_metadata_types(expr.clone(), physical, &delivered)).collect();
         let rowtime = scan.table.watermark.as_ref().map(|watermark| watermark.column);
         let (watermark, environment) = (scan.watermark.clone().zip(rowtime), self.environment);
-        let settings = NodeSettings::named(format!("Source: {}", scan.table.name));
+        let name = format!("Source: {}", scan.table.name);
+        let uid = self.uids.source(&name);
+        let settings = NodeSettings::named(name).uid(uid);
         Ok(self.graph.source(settings, source, self.idle_timeout, move |_: &OperatorContext| {
             Ok(Box::new(SourceCalc::new(
                 &exprs,
@@ -160,9 +178,8 @@ impl Translator<'_> {
         }
         let all = compute::concat_batches(&schema, &batches).map_err(values_error)?;
         let source = Box::new(ValuesSource(all));
-        Ok(self
-            .graph
-            .source(NodeSettings::named("Source: Values"), source, None, |_: &OperatorContext| Ok(Box::new(()))))
+        let settings = NodeSettings::named("Source: Values").uid(self.uids.source("Source: Values"));
+        Ok(self.graph.source(settings, source, None, |_: &OperatorContext| Ok(Box::new(()))))
     }
 
     fn window_aggregate(
@@ -173,12 +190,13 @@ impl Translator<'_> {
         window: &GroupWindow,
         schema: SchemaRef,
     ) -> Result<Stream<Batch>> {
-        let input = self.input(node)?;
+        let (uid, input) = self.input_below("WindowAggregate", node)?;
+        let state = description(first_input(node)?, keys, aggregates, Some(window));
         let (fields, retracts) = self.input_shape(node)?;
         let plain: Vec<usize> =
             keys.iter().zip(&window.columns).filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
         let zone = WallClock::of(&window.window.time_type.logical, self.environment.zone);
-        let settings = self.grouped("WindowAggregate", &plain);
+        let settings = self.grouped("WindowAggregate", &plain).uid(uid);
         let (keys, aggregates, window) = (keys.to_vec(), aggregates.to_vec(), window.clone());
         Ok(self.graph.operator(&input, settings, move |context: &OperatorContext| {
             let types = key_types(&fields, &plain);
@@ -192,6 +210,7 @@ impl Translator<'_> {
                 zone,
                 schema.clone(),
                 late,
+                StateOf::new(context, &state),
             )))
         }))
     }
@@ -204,7 +223,8 @@ impl Translator<'_> {
         window: &GroupWindow,
         schema: SchemaRef,
     ) -> Result<Stream<Batch>> {
-        let input = self.input(node)?;
+        let (uid, input) = self.input_below("GroupWindowAggregate", node)?;
+        let state = description(first_input(node)?, keys, aggregates, Some(window));
         let (fields, retracts) = self.input_shape(node)?;
         let WindowKind::Session { gap } = window.window.kind else {
             return Err(Error::internal("a session of another window"));
@@ -212,7 +232,7 @@ impl Translator<'_> {
         let keyed: Vec<_> = keys.iter().copied().zip(window.columns.iter().copied()).collect();
         let plain: Vec<usize> = keyed.iter().filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
         let zone = WallClock::of(&window.window.time_type.logical, self.environment.zone);
-        let settings = self.grouped("GroupWindowAggregate", &plain);
+        let settings = self.grouped("GroupWindowAggregate", &plain).uid(uid);
         let (aggregates, window) = (aggregates.to_vec(), window.window.clone());
         Ok(self.graph.operator(&input, settings, move |context: &OperatorContext| {
             let late = context.counters.counter(LATE_RECORDS);
@@ -226,6 +246,7 @@ impl Translator<'_> {
                 zone,
                 schema.clone(),
                 late,
+                StateOf::new(context, &state),
             )?))
         }))
     }
@@ -236,6 +257,7 @@ impl Translator<'_> {
     /// The plan cannot be carried out.
     pub(crate) fn sink(&mut self, node: &Node, target: &SinkTarget, sink: Box<dyn Sink>) -> Result<()> {
         let query = node.inputs.first().ok_or_else(|| Error::internal("a sink without input"))?;
+        let uid = self.uids.sink(&target.table.name);
         let mut stream = self.stream(query)?;
         let context = target.table.context(&target.hint)?;
         let connector = target.table.connector(self.connectors, &target.hint)?;
@@ -269,20 +291,21 @@ impl Translator<'_> {
                 })
                 .collect();
             let (schema, environment) = (arrow_schema(&fields), self.environment);
-            stream = self.graph.operator(&stream, NodeSettings::named("Calc"), move |_: &OperatorContext| {
+            let settings = NodeSettings::named("Calc").uid(self.uids.node("Calc"));
+            stream = self.graph.operator(&stream, settings, move |_: &OperatorContext| {
                 Ok(Box::new(Calc::new(None, Some((&exprs, schema.clone())), environment)?))
             });
         }
         let not_null: Vec<usize> =
             columns.iter().enumerate().filter(|(_, column)| !column.data_type.nullable).map(|(n, _)| n).collect();
         let (name, schema, drops) = (target.table.name.clone(), arrow_schema(&columns), self.drops_null);
-        let guarded =
-            self.graph.operator(&stream, NodeSettings::named("ConstraintEnforcer"), move |_: &OperatorContext| {
-                Ok(Box::new(SinkGuard::new(name.clone(), not_null.clone(), drops, schema.clone())))
-            });
+        let settings = NodeSettings::named("ConstraintEnforcer").uid(self.uids.node("ConstraintEnforcer"));
+        let guarded = self.graph.operator(&stream, settings, move |_: &OperatorContext| {
+            Ok(Box::new(SinkGuard::new(name.clone(), not_null.clone(), drops, schema.clone())))
+        });
         let by_key = sink.parallelism().is_some_and(|wanted| wanted > 1) && !context.primary_key.is_empty();
         let guarded = if by_key { self.exchange(&guarded, context.primary_key.clone()) } else { guarded };
-        self.graph.sink(&guarded, NodeSettings::named(format!("Sink: {}", target.table.name)), sink);
+        self.graph.sink(&guarded, NodeSettings::named(format!("Sink: {}", target.table.name)).uid(uid), sink);
         Ok(())
     }
 
@@ -291,10 +314,15 @@ impl Translator<'_> {
     /// # Errors
     /// The plan cannot be carried out.
     pub(crate) fn result(&mut self, node: &Node, sink: Box<dyn Sink>) -> Result<()> {
+        let uid = self.uids.sink("Collect");
         let stream = self.stream(node)?;
-        self.graph.sink(&stream, NodeSettings::named("Sink: Collect").parallelism(1), sink);
+        self.graph.sink(&stream, NodeSettings::named("Sink: Collect").uid(uid).parallelism(1), sink);
         Ok(())
     }
+}
+
+fn first_input(node: &Node) -> Result<&Node> {
+    node.inputs.first().ok_or_else(|| Error::internal("an operator without input"))
 }
 
 /// The expression with casts where it reads metadata columns, which stand behind the physical ones.

@@ -18,7 +18,9 @@ pub(super) struct IntegerTable {
     values: Vec<i64>,
 }
 
+/// Twelve bytes, not the sixteen of an aligned one: the entries are most of what a table takes.
 #[derive(Clone, Copy)]
+#[repr(C, packed(4))]
 struct Entry {
     value: i64,
     slot: u32,

@@ -4,6 +4,7 @@
 //! column of strings or bytes is hashed as it is, and anything else in Arrow's row format ([`ByteTable`]).
 
 mod bytes;
+mod freeze;
 mod integer;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use crate::Slots;
 /// # Ok::<(), riverrun_base::Error>(())
 /// ```
 pub struct GroupTable {
+    types: Vec<DataType>,
     keys: Keys,
     slots: Slots,
 }
@@ -75,7 +77,7 @@ impl GroupTable {
                 Keys::Rows { converter: RowConverter::new(fields).map_err(failed)?, table: ByteTable::new() }
             }
         };
-        Ok(Self { keys, slots: Slots::default() })
+        Ok(Self { types: types.to_vec(), keys, slots: Slots::default() })
     }
 
     /// How many keys it holds.

@@ -1,5 +1,19 @@
 //! The sink: each writer appends to part files of its own.
+//!
+//! **Exactly once** in a job that takes checkpoints. A part is hidden until its checkpoint is complete:
+//!
+//! | | on disk |
+//! |---|---|
+//! | rows come | `.part-<uuid>-<subtask>-<n>.inprogress.<job>-<operator>-<attempt>` grows |
+//! | barrier | it is closed; its content, then its name are brought to disk |
+//! | the checkpoint is complete | renamed to `part-<uuid>-<subtask>-<n>`; the folder is brought to disk; `.committed.<job>-<operator>` says so |
+//! | an attempt starts | the renames of the restored checkpoint are finished; other hidden files of earlier attempts of this sink of this job are removed |
+//!
+//! **At least once** without checkpoints: a part gets its name as soon as it is closed, by the rolling policy or at the end.
 
+mod committable;
+mod committer;
+mod owner;
 mod part;
 mod rolling;
 mod writer;
@@ -7,12 +21,14 @@ mod writer;
 use std::path::PathBuf;
 
 use riverrun_base::Result;
-use riverrun_connect::{Sink, SinkWriter, TableContext, TaskContext};
+use riverrun_connect::{Commits, Committer, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::ChangelogMode;
 use riverrun_formats::Format;
 
 use crate::FilesystemOptions;
-use crate::path::local_path;
+use crate::path::{failed, local_path};
+use committer::PartCommitter;
+use owner::Owner;
 use rolling::RollingPolicy;
 use writer::PartWriter;
 
@@ -42,6 +58,14 @@ impl FilesystemSink {
     }
 }
 
+impl FilesystemSink {
+    /// The folder's absolute path.
+    fn folder(&self) -> Result<PathBuf> {
+        let folder = std::path::absolute(&self.folder);
+        folder.map_err(|error| failed("cannot resolve a path", &self.folder, error))
+    }
+}
+
 impl Sink for FilesystemSink {
     fn changelog_mode(&self, _query: ChangelogMode) -> ChangelogMode {
         self.format.changelog_mode()
@@ -53,7 +77,17 @@ impl Sink for FilesystemSink {
 
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
         let encoder = self.format.encoder()?;
-        let writer = PartWriter::new(&self.folder, context.subtask, encoder, self.policy);
+        let writer =
+            self.folder().and_then(|folder| PartWriter::new(&self.table, folder, context, encoder, self.policy));
         Ok(Box::new(writer.map_err(|error| error.with("table", &self.table))?))
+    }
+
+    fn commits(&self) -> Commits {
+        Commits::WithCheckpoints
+    }
+
+    fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        let folder = self.folder().map_err(|error| error.with("table", &self.table))?;
+        Ok(Box::new(PartCommitter::new(&self.table, folder, Owner::of(&context.job))))
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod exactly_once;
 mod sink;
 mod source;
 
@@ -48,7 +49,7 @@ fn sink(table: &TableContext) -> Result<Box<dyn Sink>> {
 
 fn task() -> TaskContext {
     let (cancellation, counters) = (Cancellation::new(), Counters::default());
-    TaskContext { task: "t".into(), subtask: 0, parallelism: 1, cancellation, counters }
+    TaskContext { task: "t".into(), subtask: 0, parallelism: 1, cancellation, counters, ..TaskContext::default() }
 }
 
 fn write(path: &Path, text: &str) {

@@ -8,6 +8,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 mod tls;
+mod transactions;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,11 +21,11 @@ use crate::dialect::{ScanPlan, WriteSql};
 use crate::options::{Table, TableName};
 use crate::remote::{RemoteTable, Target};
 use crate::retry::{Failure, Outcome};
-use crate::url::Location;
+use crate::url::{File, Location};
 use crate::values::{Column, RowsBuilder};
 
-#[cfg(test)]
-pub(crate) use sqlite::Sqlite;
+pub(crate) use sqlite::{Delivery, Sqlite};
+pub(crate) use transactions::{Standing, TransactionClient, connect as connect_for_transactions};
 
 /// Rows to write in one transaction, as indices into columns. No key is in both lists.
 pub(crate) struct Changes<'a> {
@@ -126,13 +127,25 @@ fn no_answer(limit: Duration) -> Failure {
 /// # Errors
 /// The database cannot be reached within seconds, or refuses.
 pub(crate) fn connect(table: &Table, io: &Io) -> Outcome<Box<dyn Client>> {
-    // an instant must be the same for every reader, so that the session's zone must not matter
-    let utc = table.context.columns.iter().any(|column| is_instant(&column.data_type.logical));
+    let utc = has_instants(table);
     let result = match &table.location {
         Location::Server(server) if server.system == crate::url::System::Postgres => postgres::connect(server, utc, io),
         Location::Server(server) => mysql::connect(server, utc, io),
-        Location::File(file) => sqlite::connect(file, table, io),
+        Location::File(file) => sqlite::connect(file, table, io).map(|sqlite| Box::new(sqlite) as Box<dyn Client>),
     };
+    named(table, result)
+}
+
+/// Opens a SQLite file.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) fn connect_to_file(file: &File, table: &Table, io: &Io) -> Outcome<Sqlite> {
+    named(table, sqlite::connect(file, table, io))
+}
+
+/// Says in a failure where the connection should go.
+fn named<T>(table: &Table, result: Outcome<T>) -> Outcome<T> {
     result.map_err(|Failure { kind, error }| {
         if error.is_canceled() {
             return Failure { kind, error };
@@ -140,6 +153,11 @@ pub(crate) fn connect(table: &Table, io: &Io) -> Outcome<Box<dyn Client>> {
         let cannot = Error::new(error.kind(), format!("cannot connect to {}: {error}", table.location));
         Failure { kind, error: if error.is_retryable() { cannot.retryable() } else { cannot } }
     })
+}
+
+/// Whether the session's zone must be UTC: an instant must be the same for every reader.
+fn has_instants(table: &Table) -> bool {
+    table.context.columns.iter().any(|column| is_instant(&column.data_type.logical))
 }
 
 fn is_instant(logical: &riverrun_data::LogicalType) -> bool {

@@ -28,6 +28,10 @@ const STATEMENT_BYTES: usize = 512 << 10;
 /// Keys of one `DELETE`: the range optimizer of the server has limited memory.
 const DELETE_KEYS: usize = 500;
 
+mod xa;
+
+pub(super) use xa::connect_for_transactions;
+
 struct MySql {
     /// `None` once a statement was left without its answer.
     connection: Option<Conn>,
@@ -39,6 +43,10 @@ struct MySql {
 }
 
 pub(super) fn connect(server: &Server, utc: bool, io: &Io) -> Outcome<Box<dyn Client>> {
+    Ok(Box::new(connected(server, utc, io)?))
+}
+
+fn connected(server: &Server, utc: bool, io: &Io) -> Outcome<MySql> {
     super::tls::provide();
     let mut connection = match server.encryption {
         Encryption::Preferred => match open(server, utc, io, Some(Encryption::Required)) {
@@ -50,14 +58,14 @@ pub(super) fn connect(server: &Server, utc: bool, io: &Io) -> Outcome<Box<dyn Cl
     }?;
     let packet: Option<u64> = io.answer(connection.query_first("SELECT @@max_allowed_packet"))?;
     let packet = packet.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(1 << 20);
-    Ok(Box::new(MySql {
+    Ok(MySql {
         connection: Some(connection),
         io: io.clone(),
         // the command's own byte, and some room
         largest_statement: packet.saturating_sub(64),
         zero_dates_are_null: server.zero_dates_are_null,
         statement: Vec::new(),
-    }))
+    })
 }
 
 fn open(server: &Server, utc: bool, io: &Io, encryption: Option<Encryption>) -> Outcome<Conn> {
@@ -162,6 +170,20 @@ impl MySql {
                 }
             };
         }
+        result
+    }
+}
+
+impl MySql {
+    /// Writes all in the open transaction.
+    fn write_open(&mut self, statements: &mut Statements<'_>) -> Outcome<()> {
+        let mut text = std::mem::take(&mut self.statement);
+        let mut result = Ok(());
+        while result.is_ok() && !statements.is_done() {
+            text.clear();
+            result = statements.next(&mut text).map_err(Failure::from).and_then(|()| self.execute(&text));
+        }
+        self.statement = text;
         result
     }
 }

@@ -27,7 +27,10 @@ use crate::retry::{Failure, Outcome};
 use crate::url::{Encryption, Server};
 use crate::values::RowsBuilder;
 
+mod prepared;
 mod wire;
+
+pub(super) use prepared::connect_for_transactions;
 
 /// Rows of one statement: its arrays are in memory at the server at once.
 const STATEMENT_ROWS: usize = 10_000;
@@ -40,6 +43,10 @@ struct Postgres {
 }
 
 pub(super) fn connect(server: &Server, utc: bool, io: &Io) -> Outcome<Box<dyn Client>> {
+    Ok(Box::new(connected(server, utc, io)?))
+}
+
+fn connected(server: &Server, utc: bool, io: &Io) -> Outcome<Postgres> {
     let mut config = Config::new();
     config
         .host(&server.host)
@@ -78,7 +85,7 @@ pub(super) fn connect(server: &Server, utc: bool, io: &Io) -> Outcome<Box<dyn Cl
             tracing::debug!(%error, "a connection to PostgreSQL ended");
         }
     });
-    Ok(Box::new(Postgres { client, connection, io: io.clone() }))
+    Ok(Postgres { client, connection, io: io.clone() })
 }
 
 impl Drop for Postgres {

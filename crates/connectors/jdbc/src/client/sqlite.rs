@@ -20,11 +20,15 @@ use crate::retry::{Failure, Outcome};
 use crate::url::File;
 use crate::values::{RowsBuilder, Scalar, parse_decimal, write_decimal};
 
+mod commits;
+
+pub(crate) use commits::Delivery;
+
 pub(crate) struct Sqlite {
     connection: Connection,
 }
 
-pub(super) fn connect(file: &File, table: &Table, io: &Io) -> Outcome<Box<dyn Client>> {
+pub(super) fn connect(file: &File, table: &Table, io: &Io) -> Outcome<Sqlite> {
     if !file.create && !file.path.exists() {
         let hint = "make it first, or add ?create=true to the url: then file and table are made where they are missing";
         return Err(Error::user(format!("there is no file {}", file.path.display())).hint(hint).into());
@@ -45,7 +49,7 @@ pub(super) fn connect(file: &File, table: &Table, io: &Io) -> Outcome<Box<dyn Cl
             1,
         ))?;
     }
-    Ok(Box::new(Sqlite { connection }))
+    Ok(Sqlite { connection })
 }
 
 /// Waits for a lock for at most `limit`, or until the job stops.
@@ -68,6 +72,20 @@ impl Sqlite {
     #[cfg(test)]
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Commits what `work` does, or undoes it.
+    fn in_transaction<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        // takes the lock at once: a lock that is asked for in the middle may never be given
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let result = work().and_then(|value| {
+            self.connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if result.is_err() && !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        result
     }
 
     fn write_all(&self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()> {
@@ -246,13 +264,7 @@ impl Client for Sqlite {
     }
 
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()> {
-        // takes the lock at once: a lock that is asked for in the middle may never be given
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let result = self.write_all(target, sql, changes).and_then(|()| Ok(self.connection.execute_batch("COMMIT")?));
-        if result.is_err() && !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
-        }
-        result
+        self.in_transaction(|| self.write_all(target, sql, changes))
     }
 
     fn scan(self: Box<Self>, plan: ScanPlan) -> Outcome<Box<dyn Scan>> {

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use riverrun_base::Result;
 use riverrun_connect::{
-    Cancellation, Counters, Polled, Sink, SinkWriter, Source, SourceReader, Split, TableContext, TaskContext,
+    Cancellation, Committer, Counters, Polled, Sink, SinkWriter, Source, SourceReader, Split, TableContext, TaskContext,
 };
 use riverrun_data::{DataType, LogicalType, RowField, arrow_schema};
 use riverrun_jdbc::JDBC;
@@ -134,6 +134,7 @@ impl Table {
             parallelism: 1,
             cancellation: Cancellation::new(),
             counters: Counters::default(),
+            ..TaskContext::default()
         };
         Self { context, task }
     }
@@ -149,6 +150,10 @@ impl Table {
 
     pub(crate) fn sink(&self) -> Result<Box<dyn Sink>> {
         (JDBC.sink.unwrap())(&self.context)
+    }
+
+    pub(crate) fn committer(&self) -> Result<Box<dyn Committer>> {
+        self.sink()?.committer(&self.task)
     }
 
     pub(crate) fn writer(&self) -> Result<Box<dyn SinkWriter>> {

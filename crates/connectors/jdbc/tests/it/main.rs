@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod database;
+mod exactly_once;
 mod flush;
 mod outage;
 mod rate;

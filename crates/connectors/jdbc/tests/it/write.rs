@@ -17,7 +17,7 @@ on_every_database!(
     a_table_of_key_columns_only_is_written,
 );
 
-const COLUMNS: [(&str, LogicalType); 3] =
+pub(crate) const COLUMNS: [(&str, LogicalType); 3] =
     [("account", LogicalType::BigInt), ("place", LogicalType::STRING), ("amount", LogicalType::BigInt)];
 
 pub(crate) fn changes(table: &Table, changes: &[(RowKind, i64, &str, i64)]) -> Batch {

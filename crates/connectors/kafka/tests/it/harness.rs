@@ -69,6 +69,7 @@ pub(crate) fn task(subtask: usize) -> TaskContext {
         parallelism: 1,
         cancellation: Cancellation::new(),
         counters: Counters::default(),
+        ..TaskContext::default()
     }
 }
 

@@ -71,9 +71,13 @@ fn mistakes_are_refused_with_place_and_remedy() {
 
 #[test]
 fn mistakes_of_sinks_are_refused_too() {
+    let (exactly, prefix) = (("sink.delivery-guarantee", "exactly-once"), ("sink.transactional-id-prefix", "p"));
     let cases: &[Case<'_>] = &[
-        (&[("sink.delivery-guarantee", "exactly-once")], &["not supported yet", "checkpoints"]),
-        (&[("sink.semantic", "exactly-once")], &["not supported yet"]),
+        (&[("sink.delivery-guarantee", "exactly-once")], &["needs 'sink.transactional-id-prefix'"]),
+        (&[("sink.semantic", "exactly-once")], &["needs 'sink.transactional-id-prefix'"]),
+        (&[exactly, prefix, ("sink.transaction-naming-strategy", "incrementing")], &["'incrementing'", "pooling"]),
+        (&[exactly, prefix, ("properties.acks", "1")], &["properties.acks"]),
+        (&[exactly, prefix, ("properties.transaction.timeout.ms", "soon")], &["properties.transaction.timeout.ms"]),
         (&[("sink.transactional-id-prefix", "p")], &["exactly-once"]),
         (&[("sink.partitioner", "com.acme.P")], &["'com.acme.P'", "default, fixed, round-robin"]),
         (&[("topic", "a;b")], &["several topics", "METADATA"]),

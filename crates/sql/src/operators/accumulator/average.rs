@@ -7,8 +7,10 @@ use arrow::compute;
 use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use riverrun_base::{Error, Result};
+use riverrun_state::FrozenColumns;
 
 use super::decimal_sum::DecimalSum;
+use super::stored::StateColumn;
 use super::sum::Sum;
 use super::{Accumulator, Updates};
 
@@ -62,6 +64,18 @@ impl<S: Mean> Accumulator for Average<S> {
 
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         self.sums.means(slots, &self.result)
+    }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        self.sums.state_columns()
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        self.sums.freeze(slots)
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        self.sums.restore(slots, columns)
     }
 }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::{DataType, Int64Type};
 use riverrun_base::Result;
+use riverrun_state::FrozenColumns;
 
+use super::stored::{StateColumn, numbers, stored};
 use super::{Accumulator, Updates, index};
 
 /// How many rows, or how many whose argument is not NULL.
@@ -35,5 +38,20 @@ impl Accumulator for Count {
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         let counts: Vec<i64> = slots.iter().map(|slot| self.counts[index(*slot)]).collect();
         Ok(Arc::new(Int64Array::from(counts)))
+    }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        vec![("count", DataType::Int64)]
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        FrozenColumns::ready(vec![numbers::<Int64Type>(slots.iter().map(|slot| self.counts[index(*slot)]))])
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        for (slot, count) in slots.iter().zip(stored::<Int64Type>(columns, 0)?.values()) {
+            self.counts[index(*slot)] = *count;
+        }
+        Ok(())
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Decimal128Array};
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, Decimal128Type, DecimalType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, Int64Type};
 use arrow::error::ArrowError;
 use riverrun_base::{Error, Result};
+use riverrun_state::FrozenColumns;
 
+use super::stored::{StateColumn, numbers, stored};
 use super::{Accumulator, Updates, index};
 
 /// Exact sums, wider than their results, so that a sum that has passed 38 digits is right again when it comes back.
@@ -102,6 +104,29 @@ impl Accumulator for DecimalSum {
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         let sums: Decimal128Array = slots.iter().map(|slot| self.states[index(*slot)].value()).collect();
         Ok(Arc::new(sums.with_precision_and_scale(DECIMAL128_MAX_PRECISION, self.scale).map_err(failed)?))
+    }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        // 128 bits that may have more than 38 digits.
+        vec![("low", Decimal128Type::DEFAULT_TYPE), ("carry", DataType::Int64), ("count", DataType::Int64)]
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        let state = |slot: &u32| &self.states[index(*slot)];
+        FrozenColumns::ready(vec![
+            numbers::<Decimal128Type>(slots.iter().map(|slot| state(slot).low)),
+            numbers::<Int64Type>(slots.iter().map(|slot| state(slot).carry)),
+            numbers::<Int64Type>(slots.iter().map(|slot| state(slot).count)),
+        ])
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        let low = stored::<Decimal128Type>(columns, 0)?.values();
+        let (carry, count) = (stored::<Int64Type>(columns, 1)?.values(), stored::<Int64Type>(columns, 2)?.values());
+        for (((slot, low), carry), count) in slots.iter().zip(low).zip(carry).zip(count) {
+            self.states[index(*slot)] = State { low: *low, carry: *carry, count: *count };
+        }
+        Ok(())
     }
 }
 

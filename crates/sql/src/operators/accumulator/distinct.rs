@@ -6,12 +6,15 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
 use riverrun_base::{Error, Result};
+use riverrun_state::FrozenColumns;
 
+use super::stored::{CountedValues, StateColumn, counted_columns, each_counted};
 use super::{Accumulator, Updates, index};
 
 /// Counts every value of a slot, in Arrow's row format, before the inner accumulator.
 pub(super) struct Distinct {
     inner: Box<dyn Accumulator>,
+    argument: DataType,
     converter: RowConverter,
     values: Vec<Values>,
 }
@@ -24,8 +27,8 @@ impl Distinct {
     /// # Errors
     /// Values of the type cannot be told apart.
     pub(super) fn new(inner: Box<dyn Accumulator>, argument: DataType) -> Result<Self> {
-        let converter = RowConverter::new(vec![SortField::new(argument)]).map_err(failed)?;
-        Ok(Self { inner, converter, values: Vec::new() })
+        let converter = RowConverter::new(vec![SortField::new(argument.clone())]).map_err(failed)?;
+        Ok(Self { inner, argument, converter, values: Vec::new() })
     }
 }
 
@@ -70,6 +73,27 @@ impl Accumulator for Distinct {
 
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         self.inner.results(slots)
+    }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        [counted_columns(&self.argument), self.inner.state_columns()].concat()
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        let mut counted = CountedValues::with_capacity(slots.len());
+        slots.iter().for_each(|slot| counted.push(self.values[index(*slot)].iter()));
+        let values = counted.freeze(SortField::new(self.argument.clone()), self.argument.clone());
+        let inner = self.inner.freeze(slots);
+        FrozenColumns::later(move || Ok([values.get()?, inner.get()?].concat()))
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        slots.iter().for_each(|slot| self.values[index(*slot)] = HashMap::new());
+        let values = &mut self.values;
+        each_counted(&self.converter, columns, |place, value, count| {
+            values[index(slots[place])].insert(value.into(), count);
+        })?;
+        self.inner.restore(slots, columns.get(2..).unwrap_or_default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
 use arrow::compute;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{
@@ -13,7 +13,11 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use riverrun_base::{Error, Result};
+use riverrun_state::{FrozenColumns, RowBytes};
 
+use super::stored::{
+    CountedValues, StateColumn, counted_columns, each_counted, other_columns, spread, stored, stored_column,
+};
 use super::{Accumulator, Updates, absent, index};
 
 /// The least value, or the greatest.
@@ -94,19 +98,39 @@ impl<T: ArrowPrimitiveType> Accumulator for Best<T> {
         let nulls = absent(slots, |slot| self.states[slot].present);
         Ok(Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(self.result.clone())))
     }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        vec![("best", self.result.clone())]
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        let state = |slot: &u32| self.states[index(*slot)];
+        let values: PrimitiveArray<T> =
+            slots.iter().map(state).map(|state| state.present.then_some(state.value)).collect();
+        FrozenColumns::ready(vec![Arc::new(values.with_data_type(self.result.clone()))])
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        for (slot, value) in slots.iter().zip(stored::<T>(columns, 0)?) {
+            self.states[index(*slot)] = value.map_or_else(State::default, |value| State { value, present: true });
+        }
+        Ok(())
+    }
 }
 
 /// Values in Arrow's row format, whose bytes sort as the values do: the best value first.
 struct Keys {
+    data_type: DataType,
+    field: SortField,
     converter: RowConverter,
 }
 
 impl Keys {
     fn new(data_type: &DataType, greatest: bool) -> Result<Self> {
         let options = SortOptions { descending: greatest, nulls_first: false };
-        let converter =
-            RowConverter::new(vec![SortField::new_with_options(data_type.clone(), options)]).map_err(failed)?;
-        Ok(Self { converter })
+        let field = SortField::new_with_options(data_type.clone(), options);
+        let converter = RowConverter::new(vec![field.clone()]).map_err(failed)?;
+        Ok(Self { data_type: data_type.clone(), field, converter })
     }
 
     fn encode(&self, rows: &Updates<'_>, mut apply: impl FnMut(usize, &[u8], i64)) -> Result<()> {
@@ -171,6 +195,34 @@ impl Accumulator for BestKey {
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         self.keys.decode(slots.iter().map(|slot| self.values[index(*slot)].as_deref()))
     }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        vec![("best", self.keys.data_type.clone())]
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        let mut found = RowBytes::with_capacity(slots.len());
+        let mut places = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let value = self.values[index(*slot)].as_deref();
+            places.push(value.and_then(|_| u32::try_from(found.len()).ok()));
+            value.into_iter().for_each(|value| found.push(value));
+        }
+        let field = self.keys.field.clone();
+        FrozenColumns::later(move || {
+            let values = found.columns(vec![field])?.into_iter().next().ok_or_else(other_columns)?;
+            Ok(vec![spread(&values, places)?])
+        })
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        let column = stored_column(columns, 0)?;
+        let rows = self.keys.converter.convert_columns(std::slice::from_ref(column)).map_err(failed)?;
+        for (row, slot) in slots.iter().enumerate() {
+            self.values[index(*slot)] = column.is_valid(row).then(|| rows.row(row).as_ref().into());
+        }
+        Ok(())
+    }
 }
 
 /// All values with their counts, the best first. A count is negative while a value was taken back before it came.
@@ -203,6 +255,24 @@ impl Accumulator for Sorted {
     fn results(&self, slots: &[u32]) -> Result<ArrayRef> {
         let best = |slot: &u32| self.values[index(*slot)].iter().find(|(_, count)| **count > 0).map(|(key, _)| &**key);
         self.keys.decode(slots.iter().map(best))
+    }
+
+    fn state_columns(&self) -> Vec<StateColumn> {
+        counted_columns(&self.keys.data_type)
+    }
+
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns {
+        let mut counted = CountedValues::with_capacity(slots.len());
+        slots.iter().for_each(|slot| counted.push(self.values[index(*slot)].iter()));
+        counted.freeze(self.keys.field.clone(), self.keys.data_type.clone())
+    }
+
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        slots.iter().for_each(|slot| self.values[index(*slot)].clear());
+        let values = &mut self.values;
+        each_counted(&self.keys.converter, columns, |place, value, count| {
+            values[index(slots[place])].insert(value.into(), count);
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod count;
 mod decimal_sum;
 mod distinct;
 mod extreme;
+mod stored;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,9 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray}
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use riverrun_base::{Error, Result};
 use riverrun_data::arrow_type;
+use riverrun_state::FrozenColumns;
 
+pub(crate) use self::stored::StateColumn;
 use crate::plan::{AggregateCall, AggregateFunction};
 
 /// The state of one aggregate for all slots.
@@ -44,6 +47,18 @@ pub(crate) trait Accumulator: Send {
     /// # Errors
     /// The state cannot be read.
     fn results(&self, slots: &[u32]) -> Result<ArrayRef>;
+
+    /// The columns in which its state is stored. They are part of the format of savepoints.
+    fn state_columns(&self) -> Vec<StateColumn>;
+
+    /// Copies the state of some slots.
+    fn freeze(&self, slots: &[u32]) -> FrozenColumns;
+
+    /// Takes on the stored state of some slots, each in place of what the slot holds.
+    ///
+    /// # Errors
+    /// The columns are not those of [`Self::state_columns`].
+    fn restore(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()>;
 }
 
 /// Rows for an accumulator.
@@ -109,7 +124,7 @@ pub(crate) fn accumulator(call: &AggregateCall, retracts: bool) -> Result<Box<dy
             Ok(Box::new(distinct::Distinct::new(inner, argument)?))
         }
         AggregateFunction::Count => Ok(Box::new(count::Count::default())),
-        AggregateFunction::Sum => sum::sum(&result),
+        AggregateFunction::Sum => sum::sum(&result, retracts),
         AggregateFunction::Avg => average::average(&argument, &result),
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::changelog::{Table, batches, played, steps};
 use super::pipeline::Pipeline;
 use super::query::Query;
-use crate::operators::{GroupAggregate, Groups};
+use crate::operators::{GroupAggregate, Groups, StateOf};
 use crate::plan::batch_schema;
 
 const INPUT: &str = "k STRING, v BIGINT, f BOOLEAN";
@@ -133,7 +133,7 @@ fn rows_without_columns_are_counted() {
     }
     let query = Query::new("", "GROUP BY : COUNT(*)").append_only();
     let groups = Groups::new(&[], &query.calls, false).unwrap();
-    let mut operator = GroupAggregate::new(Vec::new(), groups, true, batch_schema(&query.output()));
+    let mut operator = GroupAggregate::new(Vec::new(), groups, true, batch_schema(&query.output()), StateOf::default());
     let rows = RecordBatch::try_new_with_options(
         Arc::new(Schema::empty()),
         Vec::new(),

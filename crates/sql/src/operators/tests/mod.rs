@@ -7,6 +7,7 @@ mod golden;
 mod group_aggregate;
 mod pipeline;
 mod query;
+mod restored;
 mod sessions;
 mod text;
 mod windows;

@@ -3,12 +3,14 @@
 use riverrun_base::Result;
 use riverrun_connect::Counter;
 use riverrun_data::Batch;
-use riverrun_runtime::{MAX_WATERMARK, Operator, Output, Timestamp};
+use riverrun_runtime::{
+    CheckpointId, Delta, MAX_WATERMARK, Operator, Output, Restored, Snapshot, SnapshotRequest, Timestamp,
+};
 
 use super::query::{Query, window_fields};
 use super::text::{batch, lines};
 use crate::operators::{
-    AssignWindows, GroupAggregate, Groups, SessionAggregate, WallClock, WindowAggregate, key_types,
+    AssignWindows, GroupAggregate, Groups, SessionAggregate, StateOf, WallClock, WindowAggregate, key_types,
 };
 use crate::plan::{Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
 
@@ -27,7 +29,9 @@ impl Pipeline {
         let operators: Vec<Box<dyn Operator<Batch>>> = match &query.window {
             None => {
                 let groups = Groups::new(&key_types(&query.input, &query.keys), &query.calls, query.retracts).unwrap();
-                vec![Box::new(GroupAggregate::new(query.keys.clone(), groups, query.update_before, schema))]
+                let state = StateOf::default();
+                let aggregate = GroupAggregate::new(query.keys.clone(), groups, query.update_before, schema, state);
+                vec![Box::new(aggregate.rebase_at_least(1))]
             }
             Some(window) => {
                 let clock = WallClock::of(&window.time_type.logical, query.zone);
@@ -46,8 +50,9 @@ impl Pipeline {
                         clock,
                         schema,
                         late.clone(),
+                        StateOf::default(),
                     );
-                    vec![Box::new(sessions.unwrap())]
+                    vec![Box::new(sessions.unwrap().rebase_at_least(1))]
                 } else {
                     let assigned: Vec<Field> = query.input.iter().cloned().chain(window_fields(window)).collect();
                     let assign = AssignWindows::new(window.clone(), clock, batch_schema(&assigned));
@@ -63,8 +68,9 @@ impl Pipeline {
                         clock,
                         schema,
                         late.clone(),
+                        StateOf::default(),
                     );
-                    vec![Box::new(assign), Box::new(aggregate)]
+                    vec![Box::new(assign), Box::new(aggregate.rebase_at_least(1))]
                 }
             }
         };
@@ -116,6 +122,18 @@ impl Pipeline {
     /// How many rows were late.
     pub(super) fn late(&self) -> u64 {
         self.late.get()
+    }
+
+    /// The state of the last operator, encoded, and what it says of it.
+    pub(super) fn snapshot(&mut self, full: bool) -> (Option<Delta>, Snapshot) {
+        let request = SnapshotRequest { checkpoint: CheckpointId(1), full };
+        let mut snapshot = self.operators.last_mut().unwrap().snapshot(request).unwrap().unwrap();
+        (snapshot.delta.take().map(|freeze| freeze().unwrap()), snapshot)
+    }
+
+    /// Gives the last operator its state back.
+    pub(super) fn restore(&mut self, state: Restored) -> Result<()> {
+        self.operators.last_mut().unwrap().restore(state)
     }
 
     fn each(

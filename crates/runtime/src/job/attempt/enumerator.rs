@@ -1,26 +1,43 @@
 //! The thread that finds a source's splits and deals them out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Counters, Discovery, Split, SplitEnumerator, SplitId, TaskContext};
+use riverrun_connect::{Counters, Discovery, SplitEnumerator, SplitId, TaskContext};
 use riverrun_protocol::SplitAssignment;
 
-use crate::JobSettings;
 use crate::job::Execution;
-use crate::task::Mailbox;
+use crate::task::{AfterBarrier, AssignedSplit, Mailbox};
+use crate::{Barrier, JobSettings};
 
 /// Which subtask of a source reads which split, and how to tell it.
 pub(crate) struct Assignments {
-    assignment: Mutex<SplitAssignment<SplitId>>,
+    state: Mutex<State>,
     mailboxes: Vec<Arc<Mailbox>>,
+}
+
+/// It stays locked while mail is posted, so that a split that is known when a barrier is posted is in the mailbox before it.
+struct State {
+    assignment: SplitAssignment<SplitId>,
+    /// All splits that were ever discovered.
+    known: BTreeSet<SplitId>,
+}
+
+/// A source as a checkpoint has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RestoredSource {
+    /// All splits that were ever discovered.
+    pub(crate) known: Vec<SplitId>,
+    /// Those that are not finished.
+    pub(crate) unfinished: Vec<AssignedSplit>,
 }
 
 impl Assignments {
     pub(crate) fn new(readers: usize) -> Self {
         Self {
-            assignment: Mutex::new(SplitAssignment::new(readers)),
+            state: Mutex::new(State { assignment: SplitAssignment::new(readers), known: BTreeSet::new() }),
             mailboxes: (0..readers).map(|_| Arc::default()).collect(),
         }
     }
@@ -29,25 +46,34 @@ impl Assignments {
         &self.mailboxes
     }
 
+    /// Lets every reader send a barrier. Answers which splits are known: each of those is finished, or in a reader's state.
+    pub(crate) fn barrier(&self, barrier: Barrier, after: AfterBarrier) -> Vec<SplitId> {
+        let state = self.state();
+        self.mailboxes.iter().for_each(|mailbox| mailbox.barrier(barrier, after));
+        state.known.iter().cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn mailbox(&self, reader: usize) -> Result<Arc<Mailbox>> {
         self.mailboxes.get(reader).cloned().ok_or_else(|| Error::internal(format!("the source has no reader {reader}")))
     }
 
     /// Deals out what was found. Every reader hears of the first discovery, even if it gets nothing.
-    fn deal(&self, discovery: Discovery) -> Result<()> {
-        let no_more = discovery.again.is_none();
-        let mut shares: Vec<Vec<Split>> = vec![Vec::new(); self.mailboxes.len()];
-        {
-            let mut assignment = self.assignment.lock().unwrap_or_else(PoisonError::into_inner);
-            for split in discovery.splits {
-                let reader = assignment.discovered(Arc::clone(&split.id));
-                let reader =
-                    reader.ok_or_else(|| Error::internal(format!("the source found split '{}' twice", split.id)))?;
-                shares[reader].push(split);
-            }
-            if no_more {
-                assignment.no_more_splits();
-            }
+    fn deal(&self, splits: Vec<AssignedSplit>, no_more: bool) -> Result<()> {
+        let mut shares: Vec<Vec<AssignedSplit>> = vec![Vec::new(); self.mailboxes.len()];
+        let mut state = self.state();
+        for assigned in splits {
+            let id = Arc::clone(&assigned.split.id);
+            state.known.insert(Arc::clone(&id));
+            let reader = state.assignment.discovered(Arc::clone(&id));
+            let reader = reader.ok_or_else(|| Error::internal(format!("the source found split '{id}' twice")))?;
+            shares[reader].push(assigned);
+        }
+        if no_more {
+            state.assignment.no_more_splits();
         }
         for (mailbox, share) in self.mailboxes.iter().zip(shares) {
             mailbox.assign(share, no_more);
@@ -57,7 +83,7 @@ impl Assignments {
 
     /// A reader has read a split to its end.
     pub(crate) fn finished(&self, reader: usize, split: &SplitId) -> Result<()> {
-        let known = self.assignment.lock().unwrap_or_else(PoisonError::into_inner).finished(reader, split);
+        let known = self.state().assignment.finished(reader, split);
         if known {
             Ok(())
         } else {
@@ -73,6 +99,7 @@ impl Assignments {
 pub(crate) fn run(execution: &Execution, node: usize, assignments: &Assignments) -> Result<()> {
     let source = &execution.graph.nodes[node];
     let context = TaskContext {
+        job: execution.job_context(node),
         task: format!("{} (enumerator)", source.settings.name),
         subtask: 0,
         parallelism: source.parallelism,
@@ -81,13 +108,21 @@ pub(crate) fn run(execution: &Execution, node: usize, assignments: &Assignments)
     };
     let mut enumerator =
         source.body.enumerator(&context)?.ok_or_else(|| Error::internal("a node that is no source has no splits"))?;
+    let RestoredSource { known, unfinished } = execution.restored_source(node)?;
+    assignments.state().known.extend(known.iter().cloned());
+    if !known.is_empty() {
+        enumerator.restore(&known);
+    }
+    let mut restored = unfinished;
     let mut has_worked = false;
     loop {
         let retries = if has_worked { execution.graph.settings.discovery_retries } else { 0 };
         let discovery = discover(&mut *enumerator, &context, &execution.graph.settings, retries)?;
         has_worked = true;
         let again = discovery.again;
-        assignments.deal(discovery)?;
+        let mut splits = std::mem::take(&mut restored);
+        splits.extend(discovery.splits.into_iter().map(|split| AssignedSplit { split, watermark: None }));
+        assignments.deal(splits, again.is_none())?;
         match again {
             Some(pause) => context.cancellation.sleep(pause)?,
             None => return Ok(()),

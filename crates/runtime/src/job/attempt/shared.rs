@@ -1,31 +1,34 @@
 //! What the threads of a job and its handles share: the job's state, and the means to carry its decisions out.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::Cancellation;
+use riverrun_connect::{Cancellation, SplitId};
 use riverrun_protocol::job_state::{Action, Ending, Event};
 use riverrun_protocol::{CheckpointId, JobState, JobStatus};
 
+use super::AttemptEvent;
+use super::Tell;
+use super::enumerator::Assignments;
 use crate::gate::GateControl;
 use crate::metrics::Registry;
-use crate::task::Mailbox;
-use crate::{Barrier, JobEvent, MetricsSnapshot};
+use crate::task::{AfterBarrier, Mailbox};
+use crate::{Barrier, CheckpointStatistics, MetricsSnapshot};
 
 /// One job, seen from all its threads.
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) cancellation: Cancellation,
     pub(crate) gates: Vec<Arc<dyn GateControl>>,
-    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    /// The splits of each source, by node.
+    assignments: Vec<(usize, Arc<Assignments>)>,
     pub(crate) registry: Registry,
     pub(crate) started: Instant,
     life: Mutex<Life>,
     changed: Condvar,
-    events: Sender<JobEvent>,
+    tell: Tell,
 }
 
 /// Where the job is, and which threads still run.
@@ -51,10 +54,10 @@ impl Shared {
     pub(crate) fn new(
         name: String,
         gates: Vec<Arc<dyn GateControl>>,
-        mailboxes: Vec<Arc<Mailbox>>,
+        assignments: Vec<(usize, Arc<Assignments>)>,
         registry: Registry,
         tasks: usize,
-        events: Sender<JobEvent>,
+        tell: Tell,
     ) -> Self {
         let life = Life {
             state: JobState::new(tasks),
@@ -67,12 +70,12 @@ impl Shared {
             name,
             cancellation: Cancellation::new(),
             gates,
-            mailboxes,
+            assignments,
             registry,
             started: Instant::now(),
             life: Mutex::new(life),
             changed: Condvar::new(),
-            events,
+            tell,
         }
     }
 
@@ -98,12 +101,12 @@ impl Shared {
         for action in actions {
             match action {
                 Action::AdoptError => {}
-                Action::StopSources => self.mailboxes.iter().for_each(|mailbox| mailbox.stop()),
+                Action::StopSources => self.mailboxes().for_each(Mailbox::stop),
                 Action::CancelTasks => self.cancel_tasks(),
                 Action::Ended(status) => {
                     // What is not a task, the enumerators, ends with the tasks.
                     self.cancellation.cancel();
-                    self.tell(JobEvent::Ended(status));
+                    self.tell(AttemptEvent::Ended(status));
                 }
             }
         }
@@ -113,7 +116,7 @@ impl Shared {
     fn cancel_tasks(&self) {
         self.cancellation.cancel();
         self.gates.iter().for_each(|gate| gate.close());
-        self.mailboxes.iter().for_each(|mailbox| mailbox.close());
+        self.mailboxes().for_each(Mailbox::close);
     }
 
     /// A task has ended and given back what it held.
@@ -152,19 +155,32 @@ impl Shared {
         self.life().state.status()
     }
 
-    /// Sends a checkpoint's barrier on its way from every source.
-    pub(crate) fn trigger_barrier(&self, checkpoint: CheckpointId) -> Result<()> {
+    /// Sends a checkpoint's barrier on its way from every source. Answers which splits each source knows, by node.
+    pub(crate) fn trigger_barrier(
+        &self,
+        checkpoint: CheckpointId,
+        after: AfterBarrier,
+    ) -> Result<Vec<(usize, Vec<SplitId>)>> {
         let status = self.status();
         if status != JobStatus::Running {
             return Err(Error::user(format!("a job that is {status} takes no checkpoint")).with("job", &self.name));
         }
-        self.mailboxes.iter().for_each(|mailbox| mailbox.barrier(Barrier { checkpoint }));
-        Ok(())
+        let barrier = Barrier { checkpoint };
+        Ok(self.assignments.iter().map(|(node, source)| (*node, source.barrier(barrier, after))).collect())
     }
 
-    /// Tells whoever holds the job's handle; nobody may.
-    pub(crate) fn tell(&self, event: JobEvent) {
-        let _ = self.events.send(event);
+    /// Tells every source that a checkpoint is complete.
+    pub(crate) fn checkpoint_completed(&self, checkpoint: CheckpointId) {
+        self.mailboxes().for_each(|mailbox| mailbox.completed(checkpoint));
+    }
+
+    fn mailboxes(&self) -> impl Iterator<Item = &Mailbox> {
+        self.assignments.iter().flat_map(|(_, source)| source.mailboxes()).map(|mailbox| &**mailbox)
+    }
+
+    /// Tells whoever coordinates the attempt.
+    pub(crate) fn tell(&self, event: AttemptEvent) {
+        (self.tell)(event);
     }
 
     pub(crate) fn snapshot(&self) -> MetricsSnapshot {
@@ -173,7 +189,14 @@ impl Shared {
             (life.state.status(), life.ended)
         };
         let uptime = ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
-        MetricsSnapshot { job: self.name.clone(), status, uptime, tasks: self.registry.snapshot() }
+        MetricsSnapshot {
+            job: self.name.clone(),
+            status,
+            uptime,
+            restarts: 0,
+            checkpoints: CheckpointStatistics::default(),
+            tasks: self.registry.snapshot(),
+        }
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {

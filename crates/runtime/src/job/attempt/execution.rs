@@ -3,23 +3,43 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use riverrun_base::{Error, Result};
+use riverrun_connect::JobContext;
 use riverrun_protocol::job_state::{Ending, Event};
 
+use super::enumerator::{self, Assignments, RestoredSource};
+use super::{Attempt, AttemptEvent, Shared};
 use crate::graph::{Gates, Plan};
-use crate::job::{Assignments, JobEvent, Shared, enumerator};
+use crate::job::Restoration;
 use crate::metrics::{OperatorMetrics, Registry, TaskEntry, TaskMetrics};
 use crate::task::TaskBuild;
-use crate::{JobGraph, JobHandle, OperatorKind};
+use crate::{JobGraph, KeyGroupRange, OperatorKind, Restored};
 
-/// A job while it runs, as its threads share it.
+/// Hears what happens in an attempt, from all its threads.
+pub(crate) type Tell = Box<dyn Fn(AttemptEvent) + Send + Sync>;
+
+/// What an attempt begins with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AttemptSetup {
+    /// The job, without an operator.
+    pub(crate) job: JobContext,
+    /// What is restored.
+    pub(crate) restoration: Option<Arc<Restoration>>,
+    /// Whether sources stay until the last barrier has passed.
+    pub(crate) waits_for_last_barrier: bool,
+}
+
+/// An attempt while it runs, as its threads share it.
 pub(crate) struct Execution {
-    pub(crate) graph: JobGraph,
+    pub(crate) graph: Arc<JobGraph>,
     pub(crate) plan: Plan,
+    job: JobContext,
+    restoration: Option<Arc<Restoration>>,
+    pub(crate) waits_for_last_barrier: bool,
     /// The gates of each node that heads a chain and is not a source.
     pub(crate) gates: Vec<Option<Gates>>,
     /// The splits of each source.
@@ -27,8 +47,33 @@ pub(crate) struct Execution {
     pub(crate) shared: Arc<Shared>,
 }
 
+/// A task, as who coordinates checkpoints knows it.
+pub(crate) struct TaskHandle {
+    /// The task's name, without its subtask.
+    pub(crate) name: String,
+    pub(crate) subtask: usize,
+    /// Whether it reads a source.
+    pub(crate) is_source: bool,
+    /// Set, the task's next snapshots are full.
+    pub(crate) wants_full: Arc<AtomicBool>,
+}
+
+impl TaskHandle {
+    fn of(graph: &JobGraph, spec: &TaskSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            subtask: spec.subtask,
+            is_source: graph.nodes[spec.head].kind == OperatorKind::Source,
+            wants_full: Arc::clone(&spec.wants_full),
+        }
+    }
+}
+
 /// A task that has not started.
 struct TaskSpec {
+    /// Its index among all tasks.
+    index: usize,
+    wants_full: Arc<AtomicBool>,
     head: usize,
     subtask: usize,
     name: String,
@@ -37,8 +82,25 @@ struct TaskSpec {
     operators: BTreeMap<usize, Arc<OperatorMetrics>>,
 }
 
-/// Starts a job; see [`JobGraph::start`].
-pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
+impl Execution {
+    /// The job as the operator of a node is told of it.
+    pub(crate) fn job_context(&self, node: usize) -> JobContext {
+        JobContext { operator: Arc::clone(&self.plan.uids[node]), ..self.job.clone() }
+    }
+
+    /// What the checkpoint has of a source.
+    pub(crate) fn restored_source(&self, node: usize) -> Result<RestoredSource> {
+        self.restoration.as_ref().map_or_else(|| Ok(RestoredSource::default()), |from| from.source(&self.plan.uids[node]))
+    }
+
+    /// What the checkpoint has of an operator, if it has anything.
+    pub(crate) fn restored_operator(&self, node: usize, key_groups: KeyGroupRange) -> Result<Option<Restored>> {
+        self.restoration.as_ref().map_or(Ok(None), |from| from.operator(&self.plan.uids[node], key_groups))
+    }
+}
+
+/// Starts the threads of an attempt; see [`JobGraph::start`].
+pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Result<Attempt> {
     let plan = Plan::of(&graph)?;
     let gates: Vec<Option<Gates>> = (0..graph.nodes.len()).map(|node| gates_of(&graph, &plan, node)).collect();
     let assignments: Vec<Option<Arc<Assignments>>> = graph
@@ -47,17 +109,31 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
         .map(|node| (node.kind == OperatorKind::Source).then(|| Arc::new(Assignments::new(node.parallelism))))
         .collect();
     let (specs, entries) = tasks_of(&graph, &plan, &gates);
-    let (events, received) = mpsc::channel();
     let shared = Arc::new(Shared::new(
         graph.name.clone(),
         gates.iter().flatten().flat_map(|gates| gates.controls.iter().cloned()).collect(),
-        assignments.iter().flatten().flat_map(|assignments| assignments.mailboxes().iter().cloned()).collect(),
+        assignments
+            .iter()
+            .enumerate()
+            .filter_map(|(node, assignments)| Some((node, assignments.clone()?)))
+            .collect(),
         Registry::new(entries),
         specs.len(),
-        events,
+        tell,
     ));
     let timeout = graph.settings.cancellation_timeout;
-    let execution = Arc::new(Execution { graph, plan, gates, assignments, shared: Arc::clone(&shared) });
+    let AttemptSetup { job, restoration, waits_for_last_barrier } = setup;
+    let execution = Arc::new(Execution {
+        graph,
+        plan,
+        job,
+        restoration,
+        waits_for_last_barrier,
+        gates,
+        assignments,
+        shared: Arc::clone(&shared),
+    });
+    let tasks: Vec<TaskHandle> = specs.iter().map(|spec| TaskHandle::of(&execution.graph, spec)).collect();
     let mut starter = Starter { shared: Arc::clone(&shared), threads: Vec::new(), failed: false };
     shared.on(Event::Start, None);
     for (node, assignments) in execution.assignments.iter().enumerate() {
@@ -75,7 +151,7 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
         }
     }
     drop(execution);
-    let handle = JobHandle::new(shared, received, starter.threads, timeout);
+    let handle = Attempt::new(shared, tasks, starter.threads, timeout);
     if starter.failed {
         handle.wait()?;
         return Err(Error::internal("a job went on although one of its threads did not start"));
@@ -118,7 +194,16 @@ fn tasks_of(graph: &JobGraph, plan: &Plan, gates: &[Option<Gates>]) -> (Vec<Task
                 rates: Mutex::default(),
             });
             let thread_name = format!("{name} ({}/{parallelism})", subtask + 1);
-            specs.push(TaskSpec { head, subtask, name: name.clone(), thread_name, metrics, operators });
+            specs.push(TaskSpec {
+                index: specs.len(),
+                wants_full: Arc::default(),
+                head,
+                subtask,
+                name: name.clone(),
+                thread_name,
+                metrics,
+                operators,
+            });
         }
     }
     (specs, entries)
@@ -158,7 +243,7 @@ impl Starter {
 }
 
 fn run_task(shared: &Shared, execution: Arc<Execution>, spec: TaskSpec) {
-    let TaskSpec { head, subtask, name, thread_name: _, metrics, operators } = spec;
+    let TaskSpec { index, wants_full, head, subtask, name, thread_name: _, metrics, operators } = spec;
     tracing::debug!(job = shared.name, task = name, subtask, "task starts");
     let current = Arc::new(AtomicUsize::new(head));
     let build = TaskBuild {
@@ -168,6 +253,8 @@ fn run_task(shared: &Shared, execution: Arc<Execution>, spec: TaskSpec) {
         metrics: Arc::clone(&metrics),
         operators,
         current: Arc::clone(&current),
+        task: index,
+        wants_full,
     };
     let result = caught(|| execution.graph.nodes[head].body.run(&build, head));
     metrics.end();
@@ -179,7 +266,7 @@ fn run_task(shared: &Shared, execution: Arc<Execution>, spec: TaskSpec) {
     let result = result.and(release(execution));
     tracing::debug!(job = shared.name, task = name, subtask, ?result, "task has ended");
     if result.is_ok() {
-        shared.tell(JobEvent::TaskFinished { task: name, subtask });
+        shared.tell(AttemptEvent::TaskFinished { task: index });
     }
     shared.task_ended(result);
 }
@@ -210,7 +297,7 @@ fn release(execution: Arc<Execution>) -> Result<()> {
 }
 
 /// Turns a panic into an error that keeps its message.
-fn caught(body: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body))
         .unwrap_or_else(|panic| Err(Error::internal(format!("panicked: {}", panic_message(&*panic)))))
 }

@@ -1,0 +1,68 @@
+//! Rows and the note that they were written, in one transaction.
+
+use rusqlite::OptionalExtension;
+
+use super::{Changes, Sqlite};
+use crate::dialect::WriteSql;
+use crate::exactly_once::{Branch, Owner};
+use crate::remote::Target;
+use crate::retry::Outcome;
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS riverrun_commits (job TEXT NOT NULL, operator TEXT NOT NULL, \
+     checkpoint INTEGER NOT NULL, branch TEXT NOT NULL, PRIMARY KEY (job, operator, checkpoint, branch)) WITHOUT ROWID";
+
+/// Rows that are written once.
+pub(crate) struct Delivery<'a> {
+    pub(crate) owner: &'a Owner,
+    /// Tells them from all others of the owner.
+    pub(crate) branch: &'a Branch,
+    pub(crate) checkpoint: i64,
+    /// Written one after the other.
+    pub(crate) changes: &'a [Changes<'a>],
+}
+
+impl Sqlite {
+    /// Makes the table that remembers deliveries, if it is missing.
+    pub(crate) fn remember_commits(&self) -> Outcome<()> {
+        Ok(self.connection.execute_batch(CREATE)?)
+    }
+
+    /// Writes one delivery, unless it is in already; all of it or nothing. Whether it was written now is returned.
+    pub(crate) fn deliver(&self, delivery: &Delivery<'_>, target: &Target, sql: &WriteSql) -> Outcome<bool> {
+        self.in_transaction(|| {
+            if self.has(delivery)? {
+                return Ok(false);
+            }
+            for changes in delivery.changes {
+                self.write_all(target, sql, changes)?;
+            }
+            self.connection.execute(
+                "INSERT INTO riverrun_commits (job, operator, checkpoint, branch) VALUES (?1, ?2, ?3, ?4)",
+                (&delivery.owner.job, &delivery.owner.operator, delivery.checkpoint, delivery.branch.to_string()),
+            )?;
+            Ok(true)
+        })
+    }
+
+    /// Forgets deliveries of an owner before this checkpoint; all without one.
+    pub(crate) fn forget_commits(&self, owner: &Owner, before: Option<i64>) -> Outcome<()> {
+        self.connection.execute(
+            "DELETE FROM riverrun_commits WHERE job = ?1 AND operator = ?2 AND (?3 IS NULL OR checkpoint < ?3)",
+            (&owner.job, &owner.operator, before),
+        )?;
+        Ok(())
+    }
+
+    /// A checkpoint is delivered after those before it, which are then forgotten.
+    fn has(&self, Delivery { owner, branch, checkpoint, .. }: &Delivery<'_>) -> Outcome<bool> {
+        let found = self
+            .connection
+            .query_row(
+                "SELECT 1 FROM riverrun_commits WHERE job = ?1 AND operator = ?2 AND (checkpoint > ?3 OR branch = ?4)",
+                (&owner.job, &owner.operator, checkpoint, branch.to_string()),
+                |_| Ok(()),
+            )
+            .optional()?;
+        Ok(found.is_some())
+    }
+}

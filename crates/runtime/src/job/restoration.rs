@@ -1,0 +1,152 @@
+//! What an attempt is restored from: a checkpoint, and the files with its state.
+
+use std::sync::Arc;
+
+use riverrun_base::{Error, Result};
+use riverrun_checkpoints::{Checkpoint, OperatorState, StateFile};
+use riverrun_connect::{Split, SplitId};
+use riverrun_protocol::Timestamp;
+
+use crate::job::attempt::RestoredSource;
+use crate::task::AssignedSplit;
+use crate::{KeyGroupRange, Restored, RestoredChain};
+
+/// Reads a state file as a whole.
+pub(crate) type OpenState = Box<dyn Fn(&StateFile) -> Result<Vec<u8>> + Send + Sync>;
+
+/// A checkpoint that is being restored.
+pub(crate) struct Restoration {
+    pub(crate) checkpoint: Arc<Checkpoint>,
+    pub(crate) open: OpenState,
+}
+
+impl std::fmt::Debug for Restoration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restoration").field("checkpoint", &self.checkpoint.id).finish_non_exhaustive()
+    }
+}
+
+impl Restoration {
+    /// What the checkpoint has of the source with this uid: nothing, if it does not know it.
+    pub(crate) fn source(&self, uid: &str) -> Result<RestoredSource> {
+        let Some(state) = self.checkpoint.operator(uid) else { return Ok(RestoredSource::default()) };
+        let mut source = RestoredSource::default();
+        for subtask in &state.subtasks {
+            for (split, watermark) in decode_splits(subtask.own.as_deref().unwrap_or_default(), uid)? {
+                source.unfinished.push(AssignedSplit { split, watermark });
+            }
+        }
+        source.known = decode_known(state.coordinator.as_deref().unwrap_or_default(), uid)?;
+        source.known.extend(source.unfinished.iter().map(|assigned| Arc::clone(&assigned.split.id)));
+        source.known.sort();
+        source.known.dedup();
+        Ok(source)
+    }
+
+    /// What the checkpoint has of the operator with this uid, for a subtask with these key groups; `None` if it does not know it.
+    pub(crate) fn operator(&self, uid: &str, key_groups: KeyGroupRange) -> Result<Option<Restored>> {
+        let Some(state) = self.checkpoint.operator(uid) else { return Ok(None) };
+        let watermark = state.subtasks.iter().map(|subtask| subtask.watermark).min().flatten();
+        let mut chains = Vec::new();
+        for (range, files) in overlapping(state, key_groups) {
+            let deltas = files.iter().map(|file| (self.open)(file)).collect::<Result<_>>();
+            let deltas = deltas.map_err(|error| error.with("operator", state.name.clone()))?;
+            chains.push(RestoredChain { key_groups: range, deltas });
+        }
+        Ok(Some(Restored { chains, watermark }))
+    }
+}
+
+/// The chains of an operator that have key groups of a range, each with the groups in common.
+pub(crate) fn overlapping(state: &OperatorState, wanted: KeyGroupRange) -> Vec<(KeyGroupRange, &[StateFile])> {
+    let chains = state.subtasks.iter().flat_map(|subtask| &subtask.keyed);
+    let common = chains.filter_map(|chain| {
+        let start = chain.key_groups.start.max(wanted.start);
+        let end = chain.key_groups.end.min(wanted.end + 1);
+        (start < end).then(|| (KeyGroupRange { start, end: end - 1 }, chain.files.as_slice()))
+    });
+    common.collect()
+}
+
+/// Splits as a checkpoint stores them: of each its id, its position, and its watermark if it has one.
+pub(crate) fn encode_splits(splits: &[(Split, Option<Timestamp>)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (split, watermark) in splits {
+        put(&mut bytes, split.id.as_bytes());
+        put(&mut bytes, &split.position);
+        bytes.push(u8::from(watermark.is_some()));
+        bytes.extend(watermark.unwrap_or_default().to_le_bytes());
+    }
+    bytes
+}
+
+/// The inverse of [`encode_splits`].
+fn decode_splits(mut bytes: &[u8], uid: &str) -> Result<Vec<(Split, Option<Timestamp>)>> {
+    let mut splits = Vec::new();
+    while !bytes.is_empty() {
+        let decoded = (|| {
+            let id = Arc::from(std::str::from_utf8(get(&mut bytes)?).ok()?);
+            let position = get(&mut bytes)?.to_vec();
+            let (known, rest) = bytes.split_first()?;
+            let (watermark, rest) = rest.split_first_chunk()?;
+            bytes = rest;
+            Some((Split { id, position }, (*known == 1).then(|| Timestamp::from_le_bytes(*watermark))))
+        })();
+        splits.push(decoded.ok_or_else(|| damaged(uid))?);
+    }
+    Ok(splits)
+}
+
+/// Names of splits as a checkpoint stores them.
+pub(crate) fn encode_known(splits: &[SplitId]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    splits.iter().for_each(|id| put(&mut bytes, id.as_bytes()));
+    bytes
+}
+
+/// The inverse of [`encode_known`].
+fn decode_known(mut bytes: &[u8], uid: &str) -> Result<Vec<SplitId>> {
+    let mut splits = Vec::new();
+    while !bytes.is_empty() {
+        let id = get(&mut bytes).and_then(|id| std::str::from_utf8(id).ok());
+        splits.push(Arc::from(id.ok_or_else(|| damaged(uid))?));
+    }
+    Ok(splits)
+}
+
+/// A length, and that many bytes.
+fn put(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend((part.len() as u64).to_le_bytes());
+    bytes.extend(part);
+}
+
+fn get<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (part, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    *bytes = rest;
+    Some(part)
+}
+
+fn damaged(uid: &str) -> Error {
+    Error::data("the splits of a source in a checkpoint cannot be read").with("operator", uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_are_read_as_they_were_written() {
+        let split = |id: &str, position: &[u8]| Split { id: id.into(), position: position.to_vec() };
+        let splits = vec![(split("t-0", b""), None), (split("", b"17"), Some(-5)), (split("ü", &[0, 255]), Some(i64::MAX))];
+        assert_eq!(decode_splits(&encode_splits(&splits), "s").unwrap(), splits);
+        let bytes = encode_splits(&splits);
+        for end in 1..bytes.len() {
+            let read = decode_splits(&bytes[..end], "s");
+            assert!(read.is_err() || read.is_ok_and(|read| read.len() < splits.len() && splits.starts_with(&read)));
+        }
+        let known: Vec<SplitId> = vec!["a".into(), "".into(), "bc".into()];
+        assert_eq!(decode_known(&encode_known(&known), "s").unwrap(), known);
+        assert!(decode_known(&encode_known(&known)[1..], "s").is_err());
+    }
+}

@@ -1,0 +1,576 @@
+//! One attempt while it runs: its tasks, and the checkpoints that [`CheckpointCoordinator`] decides on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use riverrun_base::{Error, Result};
+use riverrun_checkpoints::Checkpoint;
+use riverrun_protocol::checkpoint::{
+    Action, CheckpointCoordinator, CheckpointFailure, CheckpointKind, Decline, Event, FailReason, RequestError,
+    RequestId, RequestKind, SlotOutcome, Start,
+};
+use riverrun_protocol::job_master::{self, AttemptEnd, JobMaster};
+use riverrun_protocol::{CheckpointId, JobStatus, job_state};
+
+use super::attempt::{self, Attempt, AttemptEvent, AttemptSetup};
+use super::checkpoints::{Building, Chain, CommitEvent, Committers, Durable, Prepared, StoreEvent, Storing, Takeover};
+use super::master::{Job, Message, failure_of};
+use super::restoration::overlapping;
+use crate::task::AfterBarrier;
+use crate::{CheckpointStatistics, KeyGroupRange, OperatorKind};
+
+/// How long the end of an attempt is looked for, where nothing tells it.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How an attempt ended.
+pub(super) struct RunningEnd {
+    pub(super) end: AttemptEnd,
+    pub(super) error: Option<Error>,
+}
+
+/// An attempt that runs.
+pub(super) struct Running<'a> {
+    job: &'a Job,
+    epoch: u64,
+    attempt: Attempt,
+    checkpoints: Option<Checkpoints<'a>>,
+    /// Why it ends, where that is not an error of a task.
+    cause: Option<Cause>,
+    ending_since: Option<Instant>,
+    sources: BTreeSet<usize>,
+}
+
+enum Cause {
+    Failed(Error),
+    Lost { checkpoint: CheckpointId, visible: bool, error: Error },
+    Fenced(Error),
+    Finished(CheckpointKind),
+}
+
+/// The checkpoints of an attempt.
+struct Checkpoints<'a> {
+    durable: &'a Durable,
+    attempt_number: u64,
+    coordinator: CheckpointCoordinator,
+    storing: Storing,
+    committers: Option<Committers>,
+    building: BTreeMap<CheckpointId, Building>,
+    prepared: Prepared,
+    /// Savepoints whose files are written before their slot.
+    assembled: BTreeMap<CheckpointId, Checkpoint>,
+    kinds: BTreeMap<CheckpointId, CheckpointKind>,
+    requests: BTreeMap<RequestId, Request>,
+    next_request: u64,
+    /// The last error of what was given up, for the error of a job that fails over it.
+    last_error: Option<Error>,
+    lost: Option<Error>,
+    triggered: BTreeMap<CheckpointId, Instant>,
+    /// Whether all states must be handed over in full until a checkpoint is complete.
+    starts_full: bool,
+}
+
+/// Somebody who waits for a checkpoint.
+struct Request {
+    answer: Answer,
+    /// Where the savepoint goes; the end of a job in order needs none.
+    directory: Option<String>,
+    /// Where it lies.
+    path: Option<String>,
+}
+
+enum Answer {
+    Checkpoint(SyncSender<Result<CheckpointId>>),
+    Savepoint(SyncSender<Result<String>>),
+    Nobody,
+}
+
+impl<'a> Running<'a> {
+    /// Starts the tasks.
+    ///
+    /// # Errors
+    /// A thread cannot be had.
+    pub(super) fn start(
+        job: &'a Job,
+        epoch: u64,
+        takeover: Option<Takeover>,
+        committers: Option<Committers>,
+    ) -> Result<Self> {
+        let durable = job.durable.as_ref().filter(|durable| durable.checkpointing.is_some());
+        let setup = AttemptSetup {
+            job: job.context(takeover.as_ref()),
+            restoration: takeover.as_ref().and_then(|takeover| takeover.restoration.clone()),
+            waits_for_last_barrier: durable.is_some(),
+        };
+        let checkpoints = match (durable, takeover) {
+            (Some(durable), Some(takeover)) => Some((durable, takeover)),
+            _ => None,
+        };
+        let messages = job.messages.clone();
+        let tell = move |event| {
+            // Nobody listens any more when the job has ended.
+            let _ = messages.send(Message::Attempt(epoch, event));
+        };
+        let attempt = attempt::start(Arc::clone(&job.graph), setup, Box::new(tell))?;
+        job.shared.attempt_started(attempt.control());
+        let checkpoints =
+            checkpoints.map(|(durable, takeover)| Checkpoints::new(job, epoch, durable, takeover, committers, &attempt));
+        let sources = attempt.source_tasks();
+        Ok(Self {
+            job,
+            epoch,
+            checkpoints: checkpoints.transpose()?,
+            attempt,
+            cause: None,
+            ending_since: None,
+            sources,
+        })
+    }
+
+    /// Runs it to its end.
+    pub(super) fn run(mut self, inbox: &Receiver<Message>, machine: &mut JobMaster) -> RunningEnd {
+        loop {
+            if self.has_ended() {
+                return self.end();
+            }
+            let deadline = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.coordinator.next_deadline());
+            let wait = deadline.map_or(LOOK, |deadline| self.job.until(deadline)).min(LOOK);
+            match inbox.recv_timeout(wait) {
+                Ok(message) => self.take(message, machine),
+                Err(RecvTimeoutError::Timeout) => self.coordinate(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => self.attempt.cancel(),
+            }
+        }
+    }
+
+    /// Whether no task runs, and nothing is waited for behind them.
+    fn has_ended(&mut self) -> bool {
+        let status = self.attempt.status();
+        if matches!(status, JobStatus::Failing | JobStatus::Canceling) {
+            // A task that does not react never tells its end.
+            let since = self.ending_since.get_or_insert_with(Instant::now);
+            return since.elapsed() > self.job.graph.settings.cancellation_timeout + LOOK;
+        }
+        if !status.is_terminal() {
+            return false;
+        }
+        // The last checkpoint's commit may come after the last task's end.
+        let waits_for_commit =
+            status == JobStatus::Finished && self.checkpoints.is_some() && self.cause.is_none();
+        !waits_for_commit
+    }
+
+    fn end(self) -> RunningEnd {
+        let Self { attempt, checkpoints, cause, job, .. } = self;
+        let ended = attempt.wait();
+        if let Some(mut checkpoints) = checkpoints {
+            checkpoints.refuse_all("the job has ended");
+        }
+        job.shared.checkpoints(|statistics| statistics.in_progress = 0);
+        let failed = |error: Error| RunningEnd { end: AttemptEnd::Failed(failure_of(&error)), error: Some(error) };
+        match (cause, ended) {
+            (Some(Cause::Fenced(error)), _) => RunningEnd { end: AttemptEnd::Fenced, error: Some(error) },
+            (Some(Cause::Lost { checkpoint, visible, error }), _) => {
+                let failure = failure_of(&error);
+                RunningEnd { end: AttemptEnd::CommitLost { checkpoint, visible, failure }, error: Some(error) }
+            }
+            (Some(Cause::Failed(error)), _) | (_, Err(error)) => failed(error),
+            (Some(Cause::Finished(kind)), Ok(_)) if kind.is_savepoint() => {
+                RunningEnd { end: AttemptEnd::Stopped, error: None }
+            }
+            (_, Ok(summary)) if summary.status == JobStatus::Canceled => {
+                RunningEnd { end: AttemptEnd::Canceled, error: None }
+            }
+            (_, Ok(_)) => RunningEnd { end: AttemptEnd::Finished, error: None },
+        }
+    }
+
+    fn take(&mut self, message: Message, machine: &mut JobMaster) {
+        match message {
+            Message::Attempt(epoch, event) if epoch == self.epoch => self.attempt_event(event),
+            Message::Store(epoch, event) if epoch == self.epoch => self.store_event(event),
+            // Committers are older than the attempt: they recovered before it.
+            Message::Commit(_, event) => self.commit_event(event),
+            Message::Attempt(..) | Message::Store(..) => {}
+            Message::Stop => {
+                let actions = machine.on(self.job.now_ms(), job_master::Event::Stop);
+                if actions.contains(&job_master::Action::Stop) {
+                    self.stop();
+                }
+            }
+            Message::Cancel => {
+                machine.on(self.job.now_ms(), job_master::Event::Cancel);
+                self.attempt.cancel();
+            }
+            Message::Checkpoint { answer } => {
+                self.request(RequestKind::Checkpoint, Answer::Checkpoint(answer), None);
+            }
+            Message::Savepoint { directory, stop, answer } => {
+                let kind = stop.map_or(RequestKind::Savepoint, |drain| RequestKind::StopWithSavepoint { drain });
+                let configured = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.savepoint_directory());
+                match directory.or(configured) {
+                    None if self.checkpoints.is_some() => {
+                        let error = Error::user("no folder for the savepoint")
+                            .hint("name one, or SET 'execution.checkpointing.savepoint-dir'");
+                        drop(answer.try_send(Err(error)));
+                    }
+                    directory => self.request(kind, Answer::Savepoint(answer), directory),
+                }
+            }
+        }
+    }
+
+    /// Ends the job in order.
+    fn stop(&mut self) {
+        if self.checkpoints.is_some() {
+            self.request(RequestKind::StopWithSavepoint { drain: false }, Answer::Nobody, None);
+        } else {
+            self.attempt.stop();
+        }
+    }
+
+    fn request(&mut self, kind: RequestKind, answer: Answer, directory: Option<String>) {
+        let Some(checkpoints) = &mut self.checkpoints else {
+            let error = Error::user("the job takes no checkpoints").with("job", &self.job.graph.name);
+            return answer.give_error(error.hint("SET 'execution.checkpointing.interval' = '10 s'"));
+        };
+        let request = RequestId(checkpoints.next_request);
+        checkpoints.next_request += 1;
+        checkpoints.requests.insert(request, Request { answer, directory, path: None });
+        self.coordinate(Event::Requested { request, kind });
+    }
+
+    fn attempt_event(&mut self, event: AttemptEvent) {
+        match event {
+            AttemptEvent::Acknowledged { checkpoint, task, subtask, states } => {
+                if let (Some(checkpoints), Some(handle)) = (&self.checkpoints, self.attempt.task(task)) {
+                    checkpoints.storing.store(checkpoint, task, subtask, states, &handle.wants_full);
+                }
+            }
+            AttemptEvent::Declined { checkpoint, task } => {
+                self.coordinate(Event::Declined { checkpoint, task, reason: Decline::Overtaken });
+            }
+            AttemptEvent::SourceExhausted { task } => {
+                self.sources.remove(&task);
+                if self.sources.is_empty() {
+                    self.coordinate(Event::SourcesExhausted);
+                }
+            }
+            AttemptEvent::TaskFinished { .. } | AttemptEvent::Ended(_) => {}
+        }
+    }
+
+    fn store_event(&mut self, event: StoreEvent) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        match event {
+            StoreEvent::Stored { checkpoint, task, mut states } => {
+                checkpoints.prepared.add(checkpoint, &mut states);
+                if let Some(building) = checkpoints.building.get_mut(&checkpoint) {
+                    building.add(states);
+                }
+                self.coordinate(Event::Acknowledged { checkpoint, task });
+            }
+            StoreEvent::NotStored { checkpoint, task, error } => {
+                tracing::warn!(job = self.job.graph.name, %checkpoint, %error, "state could not be stored");
+                checkpoints.last_error = Some(error);
+                self.coordinate(Event::Declined { checkpoint, task, reason: Decline::Failed });
+            }
+            StoreEvent::SavepointWritten { checkpoint, path } => match path {
+                Ok(path) => {
+                    for request in checkpoints.requests.values_mut().filter(|request| request.directory.is_some()) {
+                        request.path.get_or_insert_with(|| path.clone());
+                    }
+                    if let Some(assembled) = checkpoints.assembled.remove(&checkpoint) {
+                        checkpoints.storing.write_slot(assembled);
+                    }
+                }
+                Err(error) => self.fail(error.with("savepoint", checkpoint)),
+            },
+            StoreEvent::SlotWritten { checkpoint, written } => match written {
+                Ok(true) => self.coordinate(Event::SlotWritten { checkpoint, outcome: SlotOutcome::Written }),
+                Ok(false) => self.coordinate(Event::SlotWritten { checkpoint, outcome: SlotOutcome::Taken }),
+                // Whether it is complete, the next attempt finds out.
+                Err(error) => self.fail(error.with("checkpoint", checkpoint)),
+            },
+        }
+    }
+
+    fn commit_event(&mut self, event: CommitEvent) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        let index = |node: usize| self.job.sinks.iter().position(|sink| *sink == node).unwrap_or(usize::MAX);
+        match event {
+            CommitEvent::Committed { node, checkpoint } => {
+                let visible = !checkpoints.prepared.of(checkpoint, node).is_empty();
+                checkpoints.prepared.committed(checkpoint, node);
+                self.coordinate(Event::Committed { checkpoint, sink: index(node), visible });
+            }
+            CommitEvent::Lost { node, checkpoint, visible, error } => {
+                checkpoints.lost = Some(error.with("operator", &self.job.nodes[node].name));
+                self.coordinate(Event::CommitLost { checkpoint, sink: index(node), visible });
+            }
+            CommitEvent::Failed { error } if error.is_canceled() => {}
+            CommitEvent::Failed { error } => self.fail(error),
+            CommitEvent::Recovered => {}
+        }
+    }
+
+    /// Ends the attempt with an error.
+    fn fail(&mut self, error: Error) {
+        self.end_by(Cause::Failed(error));
+    }
+
+    fn end_by(&mut self, cause: Cause) {
+        if self.cause.is_none() {
+            self.cause = Some(cause);
+            let error = Error::canceled();
+            self.attempt.control().0.on(job_state::Event::Failed, Some(error));
+        }
+    }
+
+    /// Lets the coordinator decide, and does what it says.
+    fn coordinate(&mut self, event: Event) {
+        let now = self.job.now_ms();
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        if self.cause.is_some() {
+            return;
+        }
+        for action in checkpoints.coordinator.on(now, event) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        let job = self.job;
+        match action {
+            Action::TriggerBarriers { checkpoint, kind } => {
+                let after = match kind {
+                    CheckpointKind::Checkpoint | CheckpointKind::Savepoint => AfterBarrier::Rows,
+                    CheckpointKind::StopWithSavepoint { drain } => AfterBarrier::End { drain },
+                    CheckpointKind::Last => AfterBarrier::End { drain: false },
+                };
+                checkpoints.kinds.insert(checkpoint, kind);
+                checkpoints.triggered.insert(checkpoint, Instant::now());
+                // A job that ends meanwhile acknowledges nothing.
+                if let Ok(known) = self.attempt.control().0.trigger_barrier(checkpoint, after) {
+                    checkpoints.building.insert(checkpoint, Building::new(super::checkpoints::now_ms(), known));
+                }
+                job.shared.checkpoints(|statistics| statistics.in_progress += 1);
+            }
+            Action::WriteSlot { checkpoint, .. } => checkpoints.write(job, checkpoint),
+            Action::Abort(checkpoint) => {
+                checkpoints.building.remove(&checkpoint);
+                checkpoints.triggered.remove(&checkpoint);
+                tracing::warn!(job = job.graph.name, %checkpoint, "a checkpoint was given up");
+                job.shared.checkpoints(|statistics| {
+                    statistics.in_progress = statistics.in_progress.saturating_sub(1);
+                    statistics.failed += 1;
+                });
+            }
+            Action::NotifyCompleted(checkpoint) => {
+                if std::mem::take(&mut checkpoints.starts_full) {
+                    self.attempt.task_handles().for_each(|task| task.wants_full.store(false, Ordering::Release));
+                }
+                let duration = checkpoints.triggered.remove(&checkpoint).map_or(Duration::ZERO, |at| at.elapsed());
+                job.shared.checkpoints(|statistics| {
+                    statistics.in_progress = statistics.in_progress.saturating_sub(1);
+                    statistics.completed += 1;
+                    statistics.last = Some(checkpoint);
+                    statistics.last_duration = duration;
+                });
+                self.attempt.control().0.checkpoint_completed(checkpoint);
+            }
+            Action::Commit { checkpoint, sink } => {
+                if let (Some(node), Some(committers)) = (job.sinks.get(sink), &checkpoints.committers) {
+                    committers.commit(*node, checkpoint, checkpoints.prepared.of(checkpoint, *node));
+                }
+            }
+            Action::Remove(_) => {
+                if let Some(oldest) = checkpoints.coordinator.kept().next() {
+                    checkpoints.storing.remove_before(oldest);
+                }
+            }
+            Action::Answer { request, result } => checkpoints.answer(request, result),
+            Action::FailJob(reason) => {
+                let cause = checkpoints.cause_of(reason);
+                self.end_by(cause);
+            }
+            Action::Fenced { slot } => {
+                let error = Error::external("another process has taken the job over")
+                    .with("checkpoints in", checkpoints.durable.log.url())
+                    .with("slot", slot);
+                self.end_by(Cause::Fenced(error));
+            }
+            Action::Finished { kind, .. } => self.cause = Some(Cause::Finished(kind)),
+        }
+    }
+}
+
+impl<'a> Checkpoints<'a> {
+    fn new(
+        job: &Job,
+        epoch: u64,
+        durable: &'a Durable,
+        takeover: Takeover,
+        committers: Option<Committers>,
+        attempt: &Attempt,
+    ) -> Result<Self> {
+        let messages = job.messages.clone();
+        let report = move |event| {
+            // Nobody listens any more when the job has ended.
+            let _ = messages.send(Message::Store(epoch, event));
+        };
+        let chains = chains(job, &takeover);
+        let storing = Storing::start(Arc::clone(&durable.log), takeover.attempt, chains, report)?;
+        let settings = durable.checkpointing.clone().unwrap_or_default().coordinator();
+        let start = Start {
+            takeover: takeover.slot,
+            live: takeover.live,
+            skipped: takeover.skipped,
+            tasks: attempt.tasks().len(),
+            sinks: job.sinks.len(),
+        };
+        if takeover.starts_full {
+            attempt.task_handles().for_each(|task| task.wants_full.store(true, Ordering::Release));
+        }
+        Ok(Self {
+            durable,
+            attempt_number: takeover.attempt,
+            coordinator: CheckpointCoordinator::new(settings, start, job.now_ms()),
+            storing,
+            committers,
+            building: BTreeMap::new(),
+            prepared: Prepared::default(),
+            assembled: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_request: 0,
+            last_error: None,
+            lost: None,
+            triggered: BTreeMap::new(),
+            starts_full: takeover.starts_full,
+        })
+    }
+
+    fn savepoint_directory(&self) -> Option<String> {
+        self.durable.checkpointing.as_ref().and_then(|checkpointing| checkpointing.savepoint_directory.clone())
+    }
+
+    /// Lets a checkpoint be written: to its savepoint's folder first, if it has one, then into its slot.
+    fn write(&mut self, job: &Job, checkpoint: CheckpointId) {
+        let Some(building) = self.building.remove(&checkpoint) else { return };
+        let kind = self.kinds.remove(&checkpoint).unwrap_or(CheckpointKind::Checkpoint);
+        let directory = match kind.is_savepoint() {
+            true => self.requests.values().find_map(|request| request.directory.clone()),
+            false => None,
+        };
+        let blank = self.durable.blank(checkpoint, self.attempt_number, directory.is_some());
+        let prepared = self.prepared.take(checkpoint);
+        let assembled = building.finish(&job.nodes, job.graph.settings.max_parallelism, prepared, blank);
+        job.shared.checkpoints(|statistics| record_size(statistics, &assembled));
+        match directory {
+            Some(directory) => {
+                self.storing.write_savepoint(directory, assembled.clone());
+                self.assembled.insert(checkpoint, assembled);
+            }
+            None => self.storing.write_slot(assembled),
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, result: Result<CheckpointId, RequestError>) {
+        let Some(request) = self.requests.remove(&request) else { return };
+        match (result, request.answer, request.path) {
+            (Ok(checkpoint), Answer::Checkpoint(answer), _) => drop(answer.try_send(Ok(checkpoint))),
+            (Ok(_), Answer::Savepoint(answer), Some(path)) => drop(answer.try_send(Ok(path))),
+            (Ok(_), answer, _) => answer.give_error(Error::internal("a savepoint without a place")),
+            (Err(error), answer, _) => answer.give_error(match error {
+                RequestError::Ending => Error::user("the job is ending"),
+                RequestError::TooMany => Error::user("too many requests for checkpoints wait").retryable(),
+                RequestError::JobFailed => Error::external("the job failed before the checkpoint was complete"),
+                RequestError::Aborted(failure) => {
+                    let error = Error::external(format!("the checkpoint was given up: {}", told(failure)));
+                    match self.last_error.take() {
+                        Some(cause) => error.caused_by(cause),
+                        None => error,
+                    }
+                }
+            }),
+        }
+    }
+
+    fn refuse_all(&mut self, why: &str) {
+        for (_, request) in std::mem::take(&mut self.requests) {
+            request.answer.give_error(Error::user(why));
+        }
+    }
+
+    fn cause_of(&mut self, reason: FailReason) -> Cause {
+        let failed = |message: String, cause: Option<Error>| {
+            let error = Error::external(message);
+            Cause::Failed(match cause {
+                Some(cause) => error.caused_by(cause),
+                None => error,
+            })
+        };
+        match reason {
+            FailReason::TooManyFailures { failures, checkpoint, last } => failed(
+                format!(
+                    "checkpoint {checkpoint} failed, {}; {failures} failed one after another, more than \
+                     'execution.checkpointing.tolerable-failed-checkpoints' allows",
+                    told(last)
+                ),
+                self.last_error.take(),
+            ),
+            FailReason::LastCheckpointFailed { checkpoint, cause } => {
+                failed(format!("the last checkpoint, {checkpoint}, failed: {}", told(cause)), self.last_error.take())
+            }
+            FailReason::CommitLost { checkpoint, visible, .. } => {
+                let error = self.lost.take().unwrap_or_else(|| Error::external("rows of a complete checkpoint are lost"));
+                Cause::Lost { checkpoint, visible, error: error.with("checkpoint", checkpoint) }
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn give_error(self, error: Error) {
+        match self {
+            Self::Checkpoint(answer) => drop(answer.try_send(Err(error))),
+            Self::Savepoint(answer) => drop(answer.try_send(Err(error))),
+            Self::Nobody => {}
+        }
+    }
+}
+
+/// The chains of all operators' subtasks, as far as they are restored.
+fn chains(job: &Job, takeover: &Takeover) -> BTreeMap<(usize, usize), Chain> {
+    let max_parallelism = job.graph.settings.max_parallelism;
+    let mut chains = BTreeMap::new();
+    for (index, node) in job.nodes.iter().enumerate().filter(|(_, node)| node.kind == OperatorKind::Operator) {
+        let restored = takeover.restoration.as_ref().filter(|_| !takeover.starts_full);
+        let state = restored.and_then(|restored| restored.checkpoint.operator(&node.uid));
+        for subtask in 0..node.parallelism {
+            let range = KeyGroupRange::of_subtask(subtask, node.parallelism, max_parallelism);
+            let files = state.map_or_else(Vec::new, |state| {
+                overlapping(state, range).into_iter().map(|(range, files)| (range, files.to_vec())).collect()
+            });
+            chains.insert((index, subtask), Chain::new(range, files));
+        }
+    }
+    chains
+}
+
+fn record_size(statistics: &mut CheckpointStatistics, checkpoint: &Checkpoint) {
+    statistics.last_full_size = checkpoint.state_bytes();
+}
+
+fn told(failure: CheckpointFailure) -> &'static str {
+    match failure {
+        CheckpointFailure::Expired => "it took longer than 'execution.checkpointing.timeout'",
+        CheckpointFailure::Declined { .. } => "state could not be stored",
+        CheckpointFailure::Overtaken => "a younger one has overtaken it",
+        CheckpointFailure::SlotNotWritten => "it could not be written",
+    }
+}

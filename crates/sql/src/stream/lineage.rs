@@ -1,0 +1,66 @@
+//! What the state of an operator is of, in words that are the same for as long as it can be restored.
+//!
+//! Keys and arguments are told by the columns of the tables that they are computed from, not by the names that a query gives them: an alias
+//! changes nothing, and another key of the same type does not pass for the former one.
+
+use std::sync::Arc;
+
+use super::explain::{expression, window_text};
+use super::node::{Node, NodeKind};
+use crate::plan::{AggregateCall, Field, GroupWindow, TimeAttribute};
+
+/// What the state of an aggregation is of.
+pub(super) fn description(
+    input: &Node,
+    keys: &[usize],
+    aggregates: &[AggregateCall],
+    window: Option<&GroupWindow>,
+) -> Arc<str> {
+    let plain = keys.iter().enumerate().filter(|(n, _)| window.is_none_or(|window| window.columns[*n].is_none()));
+    let keys: Vec<String> = plain.map(|(_, key)| typed(&column(input, *key), &input.fields[*key])).collect();
+    let calls: Vec<String> = aggregates.iter().map(|call| call_text(input, call)).collect();
+    let window = window.map(|window| {
+        let time = match window.window.attribute {
+            TimeAttribute::Rowtime => "event time",
+            TimeAttribute::Proctime => "processing time",
+        };
+        format!("{} on {time}, ", window_text(window.window.kind))
+    });
+    let changes = if input.mode.is_insert_only() { "" } else { " of a changelog" };
+    format!("{}GROUP BY ({}) SELECT {}{changes}", window.unwrap_or_default(), keys.join(", "), calls.join(", ")).into()
+}
+
+fn call_text(input: &Node, call: &AggregateCall) -> String {
+    let argument =
+        call.argument.map_or("*".to_owned(), |argument| typed(&column(input, argument), &input.fields[argument]));
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let filter = if call.filter.is_some() { " FILTER" } else { "" };
+    format!("{}({distinct}{argument}){filter}", call.function.name())
+}
+
+fn typed(text: &str, field: &Field) -> String {
+    format!("{text} {}", field.data_type.logical)
+}
+
+/// How a column of a node is computed from the tables.
+fn column(node: &Node, index: usize) -> String {
+    let own_name = || node.fields.get(index).map_or_else(|| format!("${index}"), |field| field.name.clone());
+    let Some(input) = node.inputs.first() else { return own_name() };
+    match &node.kind {
+        NodeKind::Calc { exprs: Some(exprs), .. } => {
+            exprs.get(index).map_or_else(own_name, |expr| expression(expr, &|index| column(input, index)))
+        }
+        NodeKind::Calc { exprs: None, .. } | NodeKind::Exchange { .. } | NodeKind::Union | NodeKind::Sink(_) => {
+            column(input, index)
+        }
+        NodeKind::AssignWindows(_) if index < input.fields.len() => column(input, index),
+        NodeKind::GroupAggregate { keys, aggregates, .. }
+        | NodeKind::WindowAggregate { keys, aggregates, .. }
+        | NodeKind::SessionAggregate { keys, aggregates, .. } => match keys.get(index) {
+            Some(key) if *key < input.fields.len() => column(input, *key),
+            Some(_) => own_name(),
+            None => aggregates.get(index - keys.len()).map_or_else(own_name, |call| call_text(input, call)),
+        },
+        NodeKind::AssignWindows(_) | NodeKind::Source(_) | NodeKind::Values(_) => own_name(),
+    }
+}
