@@ -19,6 +19,7 @@
 //! let number = log.next_slot()?;
 //! assert_eq!(log.write(number, &takeover)?, Created::Written);
 //! assert_eq!(log.write(number, &takeover)?, Created::Exists);
+//! assert_eq!(log.read()?.len(), 1);
 //! # log.remove_all()?;
 //! # std::fs::remove_dir_all(folder).map_err(|error| riverrun_base::Error::external(error.to_string()))?;
 //! # Ok(())

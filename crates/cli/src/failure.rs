@@ -69,6 +69,11 @@ pub(crate) fn render_warning(message: &str, script: &ScriptText, position: Optio
     format!("{}: {message}{place}\n", paint("warning", "1;33", colors))
 }
 
+/// A line that a job tells its user.
+pub(crate) fn render_told(text: &str, is_warning: bool, colors: bool) -> String {
+    if is_warning { format!("{}: {text}\n", paint("warning", "1;33", colors)) } else { format!("{text}\n") }
+}
+
 /// `error: ` with the message, its causes and its context.
 fn headline(error: &Error, colors: bool) -> String {
     let label = if error.kind() == Kind::Internal { "internal error" } else { "error" };

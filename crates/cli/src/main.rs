@@ -2,12 +2,17 @@
 //!
 //! Results go to standard output; everything else, errors, logs, the live view and summaries, to standard error.
 
+mod client;
 mod commands;
+mod config;
 mod exit;
 mod failure;
 mod jobs;
 mod logging;
+mod news;
 mod output;
+mod recovery;
+mod rest;
 mod screen;
 mod script;
 
@@ -35,7 +40,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(recovery::flinks_arguments(std::env::args_os()));
     let screen = screen::Screen::on_stderr();
     logging::start(cli.verbose, &screen);
     // A panic is a bug: one line says where, and it ends the job, or the program, as an error.

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use riverrun_base::{Error, Result};
 use riverrun_sql::{Session, Step};
 
+use crate::config;
 use crate::failure::Failure;
 
 /// Scripts and the settings they run with.
@@ -19,7 +20,10 @@ pub(crate) struct ScriptArgs {
     /// A statement, or several; runs after the files; can be repeated
     #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
     statements: Vec<String>,
-    /// A setting, as by SET at the beginning; can be repeated
+    /// Settings from a configuration file of Flink: config.yaml, or the older flink-conf.yaml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<OsString>,
+    /// A setting, as by SET at the beginning, over those of '--config'; can be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// The parallelism of operators that name none (parallelism.default)
@@ -45,15 +49,20 @@ pub(crate) struct Statement {
 pub(crate) struct Checked {
     pub(crate) session: Session,
     pub(crate) statements: Vec<Statement>,
-    /// What the settings on the command line make the user know.
+    /// What the settings of the command line, and of its configuration file, make the user know.
     pub(crate) warnings: Vec<String>,
 }
 
 impl ScriptArgs {
     /// Reads and plans everything; connects to nothing.
     pub(crate) fn check(&self) -> Result<Checked, Failure> {
+        self.check_with(&[])
+    }
+
+    /// As [`Self::check`], with more settings of the command line.
+    pub(crate) fn check_with(&self, settings: &[(&str, String)]) -> Result<Checked, Failure> {
         let mut session = Session::new(riverrun_bundle::connectors());
-        let warnings = self.configure(&mut session).map_err(Failure::before_running)?;
+        let warnings = self.configure(&mut session, settings).map_err(Failure::before_running)?;
         let mut statements = Vec::new();
         for script in self.texts().map_err(Failure::before_running)? {
             let script = Arc::new(script);
@@ -69,16 +78,20 @@ impl ScriptArgs {
         Ok(Checked { session, statements, warnings })
     }
 
-    fn configure(&self, session: &mut Session) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
+    fn configure(&self, session: &mut Session, settings: &[(&str, String)]) -> Result<Vec<String>> {
+        let mut warnings = match &self.config {
+            Some(file) => config::apply(file, session)?,
+            None => Vec::new(),
+        };
         for setting in &self.settings {
-            let Some((key, value)) = setting.split_once('=') else {
-                return Err(Error::user(format!("'--set {setting}' has no value")).hint("write --set key=value"));
-            };
-            warnings.extend(session.set(key.trim(), value.trim())?);
+            let (key, value) = config::key_value(setting)?;
+            warnings.extend(session.set(key, value)?);
         }
         if let Some(parallelism) = self.parallelism {
             warnings.extend(session.set("parallelism.default", &parallelism.to_string())?);
+        }
+        for (key, value) in settings {
+            warnings.extend(session.set(key, value)?);
         }
         Ok(warnings)
     }
@@ -123,7 +136,12 @@ fn read(file: &OsStr) -> Result<ScriptText> {
     } else {
         (file.to_string_lossy().into_owned(), std::fs::read(file))
     };
-    let bytes = bytes.map_err(|error| Error::user(format!("cannot read the script '{name}'")).caused_by(error))?;
+    let bytes = bytes.map_err(|error| {
+        let error = Error::user(format!("cannot read the script '{name}'")).caused_by(error);
+        // An address behind `--rest` without `=` is taken for a script.
+        let is_address = name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if is_address { error.hint(format!("if it is an address, write --rest={name}")) } else { error }
+    })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -18,14 +18,15 @@
 //! 2. *A takeover is written behind the last slot.* So the first slot behind those that an attempt has written, as soon as
 //!    there is one, is the takeover of the next attempt: the very slot that the old one would have to create. One of
 //!    the two is first: either the checkpoint is in the log before the takeover, and restored; or it never is.
-//! 3. *Takeovers are never removed*, not even with a job that has ended; completed and skipped slots may be. An attempt that finds
-//!    its own slot removed may write it again, but not the takeover behind it. The numbers of attempts come from takeovers too.
-//! 4. *The last slot is never removed*, and a takeover counts only if it is the last slot when the log is read again
-//!    ([`CheckpointLog::confirms`]). One that was decided long ago may find its slot absent because it was written and removed
-//!    meanwhile; then a later slot is there. It stays as it is and means nothing.
-//! 5. *What is committed is in the log before.* Nothing is committed for a slot whose outcome is not known.
+//! 3. *Slots are removed oldest first, and the last one never*, but with the whole log of a job that has ended. Who creates a
+//!    slot that was there before and was removed must notice: so what is created counts only if it is the last slot, and
+//!    the one before it is there, when the numbers are read again afterwards ([`standing`]). It is left where it is, since
+//!    it may have counted and been restored by another meanwhile; below the last slot it decides nothing.
+//! 4. *What is committed is in the log before.* Nothing is committed for a slot of which it is not known that it counts.
 //!
-//! So who removes all of a job that has ended leaves the takeovers, and the last slot or a takeover behind it.
+//! What this cannot exclude: a slot that is created after the whole log was removed, by a request that was under way or a process that is
+//! killed before it looks again. It is the first slot of a new log then. What it refers to is gone, so that restoring it fails, unless
+//! it has no state of its own.
 //!
 //! A takeover may restore an older checkpoint than the last one, where rows of that one are lost ([`CheckpointLog::rollback`]): what lies
 //! between is dead, and is never restored or committed again.
@@ -38,7 +39,10 @@ use crate::CheckpointId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogEntry {
     /// A completed checkpoint, with the slot's number.
-    Completed,
+    Completed {
+        /// The attempt that took it.
+        attempt: u64,
+    },
     /// An attempt has begun.
     Takeover {
         /// Its number; the first is 1.
@@ -47,7 +51,54 @@ pub enum LogEntry {
         restores: Option<CheckpointId>,
     },
     /// Nothing: the checkpoint of this number was aborted.
-    Skipped,
+    Skipped {
+        /// The attempt that aborted it.
+        attempt: u64,
+    },
+}
+
+impl LogEntry {
+    /// The attempt that wrote it.
+    pub fn attempt(self) -> u64 {
+        match self {
+            Self::Completed { attempt } | Self::Takeover { attempt, .. } | Self::Skipped { attempt } => attempt,
+        }
+    }
+}
+
+/// What has become of a slot that was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It counts.
+    Counts,
+    /// Another attempt has gone on behind it. It stays where it is.
+    Overtaken,
+    /// The whole log was removed before. The slot must be removed too.
+    Orphaned,
+}
+
+/// What has become of a slot, in a log whose numbers were read after it was created.
+///
+/// ```
+/// use riverrun_protocol::CheckpointId;
+/// use riverrun_protocol::checkpoint_log::{Standing, standing};
+///
+/// let numbers = |all: &[u64]| all.iter().copied().map(CheckpointId).collect::<Vec<_>>();
+/// assert_eq!(standing(CheckpointId(3), numbers(&[2, 3])), Standing::Counts);
+/// assert_eq!(standing(CheckpointId(3), numbers(&[3, 7, 8])), Standing::Overtaken);
+/// assert_eq!(standing(CheckpointId(3), numbers(&[3])), Standing::Orphaned);
+/// ```
+pub fn standing(slot: CheckpointId, numbers: impl IntoIterator<Item = CheckpointId>) -> Standing {
+    let (mut before, mut behind) = (slot.0 <= 1, false);
+    for number in numbers {
+        before |= number.0 + 1 == slot.0;
+        behind |= number > slot;
+    }
+    match (behind, before) {
+        (true, _) => Standing::Overtaken,
+        (false, true) => Standing::Counts,
+        (false, false) => Standing::Orphaned,
+    }
 }
 
 /// What a new attempt writes and goes on from.
@@ -64,8 +115,6 @@ pub struct Takeover {
     pub is_committed: bool,
     /// The checkpoints that can be restored, oldest first; the last one is `restores`.
     pub live: Vec<CheckpointId>,
-    /// Completed checkpoints that can never be restored: they may be removed once the slot is written.
-    pub dead: Vec<CheckpointId>,
     /// The slots that were skipped.
     pub skipped: Vec<CheckpointId>,
 }
@@ -75,7 +124,7 @@ pub struct Takeover {
 pub struct Own {
     /// The largest number of an attempt for which it has tried to write a takeover.
     pub attempt: u64,
-    /// The last slot that its attempts are known to have written.
+    /// The last slot that its attempts have written and that counts; 0 if there is none.
     pub slot: CheckpointId,
 }
 
@@ -87,6 +136,8 @@ pub enum LogError {
         /// The number of its attempt.
         attempt: u64,
     },
+    /// The log is gone: another process has brought the job to its end.
+    Removed,
     /// The checkpoint to restore is not in the log: somebody else has removed it.
     Missing(CheckpointId),
     /// There is no checkpoint before the one that has lost rows.
@@ -101,8 +152,8 @@ pub enum LogError {
 ///
 /// let log = CheckpointLog::new([
 ///     (CheckpointId(1), LogEntry::Takeover { attempt: 1, restores: None }),
-///     (CheckpointId(2), LogEntry::Completed),
-///     (CheckpointId(3), LogEntry::Completed),
+///     (CheckpointId(2), LogEntry::Completed { attempt: 1 }),
+///     (CheckpointId(3), LogEntry::Completed { attempt: 1 }),
 /// ]);
 /// let next = log.takeover(None).unwrap();
 /// assert_eq!((next.slot, next.attempt, next.restores), (CheckpointId(4), 2, Some(CheckpointId(3))));
@@ -125,19 +176,16 @@ impl CheckpointLog {
     /// Another process has taken over, or the checkpoint to restore is gone.
     pub fn takeover(&self, own: Option<Own>) -> Result<Takeover, LogError> {
         if let Some(own) = own {
-            let later = self.takeovers().find(|(slot, attempt)| *slot > own.slot && *attempt > own.attempt);
-            if let Some((_, attempt)) = later {
-                return Err(LogError::Fenced { attempt });
+            let later = self.slots.range(own.slot..).find(|(_, entry)| entry.attempt() > own.attempt);
+            if let Some((_, later)) = later {
+                return Err(LogError::Fenced { attempt: later.attempt() });
+            }
+            // Only a later attempt removes it, or who removes the whole log.
+            if own.slot.0 > 0 && !self.slots.contains_key(&own.slot) {
+                return Err(LogError::Removed);
             }
         }
         Ok(self.behind_the_last(self.history()?.live))
-    }
-
-    /// Whether this takeover counts, in a log that was read after its slot was created. Otherwise decide again.
-    pub fn confirms(&self, takeover: &Takeover) -> bool {
-        let last = self.slots.last_key_value().map(|(slot, entry)| (*slot, *entry));
-        let entry = LogEntry::Takeover { attempt: takeover.attempt, restores: takeover.restores };
-        last == Some((takeover.slot, entry))
     }
 
     /// As [`Self::takeover`], but going back to the checkpoint before `lost`, of which rows are lost and none are visible. If the
@@ -157,36 +205,27 @@ impl CheckpointLog {
         Ok(takeover)
     }
 
-    /// The takeovers and their attempts.
-    fn takeovers(&self) -> impl Iterator<Item = (CheckpointId, u64)> {
-        self.slots.iter().filter_map(|(slot, entry)| match entry {
-            LogEntry::Takeover { attempt, .. } => Some((*slot, *attempt)),
-            _ => None,
-        })
+    fn last_slot(&self) -> CheckpointId {
+        self.slots.last_key_value().map_or(CheckpointId(0), |(slot, _)| *slot)
     }
 
     fn behind_the_last(&self, live: Vec<CheckpointId>) -> Takeover {
-        let all = |wanted| self.slots.iter().filter(move |(_, entry)| **entry == wanted).map(|(slot, _)| *slot);
+        let skipped = self.slots.iter().filter(|(_, entry)| matches!(entry, LogEntry::Skipped { .. }));
         Takeover {
-            slot: CheckpointId(self.slots.last_key_value().map_or(0, |(slot, _)| slot.0) + 1),
-            attempt: self.takeovers().map(|(_, attempt)| attempt).max().unwrap_or(0) + 1,
+            slot: CheckpointId(self.last_slot().0 + 1),
+            attempt: self.slots.values().map(|entry| entry.attempt()).max().unwrap_or(0) + 1,
             restores: live.last().copied(),
             is_committed: live.last().is_some_and(|restores| self.is_committed(*restores)),
-            dead: all(LogEntry::Completed).filter(|one| live.binary_search(one).is_err()).collect(),
-            skipped: all(LogEntry::Skipped).collect(),
+            skipped: skipped.map(|(slot, _)| *slot).collect(),
             live,
         }
     }
 
-    /// Whether a younger checkpoint was completed directly behind this one: it was committed before. Skipped slots are not removed
-    /// while an older checkpoint is live, so an absent slot held such a younger one.
+    /// Whether a younger checkpoint was completed directly behind this one: it was committed before.
     fn is_committed(&self, checkpoint: CheckpointId) -> bool {
-        let last = self.slots.last_key_value().map_or(0, |(slot, _)| slot.0);
-        let mut behind = (checkpoint.0 + 1..=last).map(|slot| self.slots.get(&CheckpointId(slot)));
-        match behind.find(|entry| *entry != Some(&LogEntry::Skipped)) {
-            Some(entry) => !matches!(entry, Some(LogEntry::Takeover { .. })),
-            None => false,
-        }
+        let mut behind = self.slots.range(CheckpointId(checkpoint.0 + 1)..).map(|(_, entry)| entry);
+        let first = behind.find(|entry| !matches!(entry, LogEntry::Skipped { .. }));
+        matches!(first, Some(LogEntry::Completed { .. }))
     }
 
     /// The checkpoints that led to the last slot, from there back to the first one that is removed.
@@ -199,7 +238,7 @@ impl CheckpointLog {
         while let Some(slot) = next {
             let before = CheckpointId(slot.0.saturating_sub(1));
             next = match self.slots.get(&slot) {
-                Some(LogEntry::Completed) => {
+                Some(LogEntry::Completed { .. }) => {
                     live.push(slot);
                     restored = None;
                     Some(before)
@@ -213,7 +252,7 @@ impl CheckpointLog {
                     // It was written behind what it restores; anything else is no log of ours.
                     restores.filter(|restores| *restores < slot)
                 }
-                Some(LogEntry::Skipped) => Some(before),
+                Some(LogEntry::Skipped { .. }) => Some(before),
                 None => None,
             };
         }
@@ -229,7 +268,7 @@ impl CheckpointLog {
 
 struct History {
     live: Vec<CheckpointId>,
-    /// Whether nothing of it was removed.
+    /// Whether nothing before was removed.
     reaches_the_beginning: bool,
 }
 
@@ -237,8 +276,8 @@ struct History {
 mod tests {
     use super::*;
 
-    const C: LogEntry = LogEntry::Completed;
-    const S: LogEntry = LogEntry::Skipped;
+    const C: LogEntry = LogEntry::Completed { attempt: 1 };
+    const S: LogEntry = LogEntry::Skipped { attempt: 1 };
 
     fn taken(attempt: u64, restores: u64) -> LogEntry {
         LogEntry::Takeover { attempt, restores: (restores > 0).then_some(CheckpointId(restores)) }
@@ -256,7 +295,7 @@ mod tests {
     fn an_empty_log_begins_with_the_first_slot_and_no_state() {
         let takeover = CheckpointLog::default().takeover(None).unwrap();
         assert_eq!((takeover.slot, takeover.attempt, takeover.restores), (CheckpointId(1), 1, None));
-        assert_eq!((takeover.live, takeover.dead), (vec![], vec![]));
+        assert_eq!(takeover.live, []);
     }
 
     #[test]
@@ -282,32 +321,53 @@ mod tests {
     fn what_a_takeover_has_gone_back_behind_is_dead() {
         let gone_back = log(&[(1, taken(1, 0)), (2, C), (3, C), (4, C), (5, taken(2, 2)), (6, C)]);
         let takeover = gone_back.takeover(None).unwrap();
-        assert_eq!((takeover.live, takeover.dead), (ids(&[2, 6]), ids(&[3, 4])));
+        assert_eq!(takeover.live, ids(&[2, 6]));
     }
 
     #[test]
     fn what_lies_before_a_removed_slot_is_dead() {
         let takeover = log(&[(1, taken(1, 0)), (2, C), (4, C), (5, C)]).takeover(None).unwrap();
-        assert_eq!((takeover.live, takeover.dead), (ids(&[4, 5]), ids(&[2])));
+        assert_eq!(takeover.live, ids(&[4, 5]));
     }
 
     #[test]
     fn a_process_does_not_take_a_job_back_from_one_that_came_later() {
         let own = |attempt, slot| Some(Own { attempt, slot: CheckpointId(slot) });
-        let log = log(&[(1, taken(1, 0)), (2, taken(2, 0)), (3, C)]);
-        assert_eq!(log.takeover(own(1, 1)), Err(LogError::Fenced { attempt: 2 }));
-        assert_eq!(log.takeover(own(2, 1)).unwrap().attempt, 3, "its own, of which it does not know that it arrived");
-        assert_eq!(log.takeover(own(3, 3)).unwrap().attempt, 3, "its own, which did not arrive");
-        assert_eq!(log.takeover(own(1, 3)).unwrap().attempt, 3, "a late one, below what is written already");
+        let written = log(&[(1, taken(1, 0)), (2, taken(2, 0)), (3, LogEntry::Completed { attempt: 2 })]);
+        assert_eq!(written.takeover(own(1, 1)), Err(LogError::Fenced { attempt: 2 }));
+        assert_eq!(
+            written.takeover(own(2, 1)).unwrap().attempt,
+            3,
+            "its own, of which it does not know that it arrived"
+        );
+        assert_eq!(written.takeover(own(3, 3)).unwrap().attempt, 3, "its own, which did not arrive");
+        let late = log(&[(2, taken(2, 0)), (5, C), (6, C)]);
+        assert_eq!(late.takeover(own(1, 6)).unwrap().attempt, 3, "a late one, below what is written already");
+        let removed = log(&[(8, LogEntry::Completed { attempt: 2 })]);
+        assert_eq!(
+            removed.takeover(own(1, 3)),
+            Err(LogError::Fenced { attempt: 2 }),
+            "also when the takeover is removed"
+        );
+        assert_eq!(CheckpointLog::default().takeover(own(1, 3)), Err(LogError::Removed));
+        assert_eq!(
+            log(&[(4, taken(2, 0))]).takeover(own(2, 3)),
+            Err(LogError::Removed),
+            "its own, which came after that"
+        );
     }
 
     #[test]
-    fn a_takeover_counts_if_it_is_last() {
-        let decided = log(&[(1, taken(1, 0)), (2, C)]).takeover(None).unwrap();
-        assert!(log(&[(1, taken(1, 0)), (2, C), (3, taken(2, 2))]).confirms(&decided));
-        assert!(!log(&[(1, taken(1, 0)), (2, C), (3, taken(2, 2)), (4, taken(3, 2))]).confirms(&decided), "superseded");
-        assert!(!log(&[(1, taken(1, 0)), (3, taken(2, 2)), (4, C), (5, C)]).confirms(&decided), "3 was removed before");
-        assert!(!log(&[(1, taken(1, 0)), (2, C), (3, C)]).confirms(&decided), "too late");
+    fn attempts_are_counted_on_when_their_takeovers_are_removed() {
+        assert_eq!(log(&[(8, LogEntry::Completed { attempt: 4 })]).takeover(None).unwrap().attempt, 5);
+    }
+
+    #[test]
+    fn what_is_restored_again_is_committed_if_a_checkpoint_came_after_it() {
+        let is_committed = |slots: &[(u64, LogEntry)]| log(slots).takeover(None).unwrap().is_committed;
+        assert!(!is_committed(&[(1, taken(1, 0)), (2, C)]));
+        assert!(!is_committed(&[(1, taken(1, 0)), (2, C), (3, S), (4, taken(2, 2))]));
+        assert!(is_committed(&[(1, taken(1, 0)), (2, C), (3, S), (4, C), (5, taken(2, 2))]));
     }
 
     #[test]
@@ -322,7 +382,7 @@ mod tests {
         let slots = [(1, taken(1, 0)), (2, C), (3, S), (4, C), (5, C)];
         let takeover = log(&slots).rollback(Some(Own { attempt: 1, slot: CheckpointId(5) }), CheckpointId(4)).unwrap();
         assert_eq!((takeover.slot, takeover.attempt, takeover.restores), (CheckpointId(6), 2, Some(CheckpointId(2))));
-        assert_eq!((takeover.live, takeover.dead), (ids(&[2]), ids(&[4, 5])));
+        assert_eq!(takeover.live, ids(&[2]));
         let again = log(&[&slots[..], &[(6, taken(2, 2)), (7, C)]].concat()).rollback(None, CheckpointId(4)).unwrap();
         assert_eq!(again.restores, Some(CheckpointId(7)), "4 is dead already");
     }

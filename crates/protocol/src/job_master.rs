@@ -92,8 +92,8 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Read the log and write a takeover into it, by [`CheckpointLog::takeover`](crate::checkpoint_log::CheckpointLog::takeover) or, where
-    /// rows of this checkpoint are lost, [`rollback`](crate::checkpoint_log::CheckpointLog::rollback). Then read it again: a slot that was taken
-    /// meanwhile, or is [not confirmed](crate::checkpoint_log::CheckpointLog::confirms), means to decide again.
+    /// rows of this checkpoint are lost, [`rollback`](crate::checkpoint_log::CheckpointLog::rollback). A slot that was taken meanwhile, or that
+    /// does not [count](crate::checkpoint_log::standing), means to read and decide again.
     TakeOver {
         /// The checkpoint to go back behind.
         lost: Option<CheckpointId>,

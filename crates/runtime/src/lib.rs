@@ -43,11 +43,14 @@ pub use exchange::{Exchange, Partitioner};
 pub use graph::{JobGraph, JobSettings, NodeSettings, Stream};
 pub use job::{
     Attempt, AttemptControl, AttemptEvent, Checkpointing, JobControl, JobHandle, JobSummary, Recovery, Retention,
+    StoredSplits,
 };
 pub use key_groups::{KeyGroupRange, key_group, subtask_of_key_group};
-pub use metrics::{CheckpointStatistics, MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text};
+pub use metrics::{
+    CheckpointStatistics, MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text,
+};
 pub use operator::{Operator, OperatorContext, Output, SplitOperator};
-pub use state::{Delta, Freeze, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};
 pub use riverrun_checkpoints::{StoreOptions, Stores};
 pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};
+pub use state::{Delta, Freeze, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};

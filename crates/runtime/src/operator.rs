@@ -78,8 +78,9 @@ pub trait Operator<I, O = I>: Send {
     /// The state is another operator's, or cannot be read.
     fn restore(&mut self, state: Restored) -> Result<()> {
         let _ = state;
-        Err(Error::user("a checkpoint holds state for an operator that has none")
-            .hint("the program has changed: give its operators the uids they had, or start with '--allow-non-restored-state'"))
+        Err(Error::user("a checkpoint holds state for an operator that has none").hint(
+            "the program has changed: give its operators the uids they had, or start with '--allow-non-restored-state'",
+        ))
     }
 
     /// The last call: nothing follows. Rows held back are emitted. Results that wait for event time have come out with

@@ -303,3 +303,6 @@ fn unreadable(error: ArrowError) -> Error {
 fn cut_off() -> Error {
     Error::data("stored state cannot be read: it is not as long as it says")
 }
+
+#[cfg(test)]
+mod tests;

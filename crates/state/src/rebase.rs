@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(reach(Some(10)), (Some(10), Some(4)));
         assert_eq!(reach(Some(25)), (Some(25), Some(4)));
         assert_eq!(reach(Some(30)), (Some(30), Some(5)));
-        assert_eq!(reach(None), (None, Some(4)));
+        assert_eq!(reach(None), (None, Some(5)));
         rebase.all();
         assert_eq!((rebase.start(), rebase.suffices()), (None, Some(1)));
     }

@@ -328,6 +328,8 @@ impl KafkaServer {
         config.set("bootstrap.servers", self.bootstrap()).set("enable.auto.commit", "false");
         // required, and unused: partitions are assigned by hand
         config.set("group.id", "testkit").set("isolation.level", "read_committed");
+        // the end of a partition is told when a fetch finds nothing, after half a second by default
+        config.set("fetch.wait.max.ms", "10");
         for (key, value) in settings {
             config.set(*key, *value);
         }

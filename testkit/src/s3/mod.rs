@@ -121,7 +121,8 @@ impl S3Server {
     fn run(&self) -> Result<()> {
         let python = python()?.display().to_string();
         let port = self.port.to_string();
-        let command = [&python, "-m", "moto.server", "-H", "127.0.0.1", "-p", &port].map(str::to_owned).to_vec();
+        self.server.write("server.py", include_str!("server.py"))?;
+        let command = vec![python, self.server.file("server.py").display().to_string(), port];
         self.server.start(&Start { command, environment: Vec::new() }, || self.make_bucket())
     }
 

@@ -3,10 +3,15 @@
 mod check;
 mod completions;
 mod explain;
+mod inspect;
+mod list;
 mod options;
 mod run;
+mod steering;
 
 use clap::Subcommand;
+
+pub(crate) use steering::placed;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, render_warning};
@@ -22,6 +27,16 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     /// Show the plan of every query and INSERT of SQL scripts; connect to nothing
     Explain(explain::ExplainArgs),
+    /// List the jobs of a running process
+    List(list::ListArgs),
+    /// Take a savepoint of a running job, or show what is in one
+    Savepoint(steering::SavepointArgs),
+    /// Take a checkpoint of a running job
+    Checkpoint(steering::CheckpointArgs),
+    /// Stop a running job with a savepoint
+    Stop(steering::StopArgs),
+    /// End a running job at once
+    Cancel(steering::CancelArgs),
     /// List the options of a connector or format, or the settings
     Options(options::OptionsArgs),
     /// Print a script that completes commands in a shell
@@ -38,6 +53,11 @@ impl Command {
             Self::Run(args) => args.run(screen),
             Self::Check(args) => args.run(screen),
             Self::Explain(args) => args.run(),
+            Self::List(args) => args.run(),
+            Self::Savepoint(args) => args.run(),
+            Self::Checkpoint(args) => args.run(),
+            Self::Stop(args) => args.run(),
+            Self::Cancel(args) => args.run(),
             Self::Options(args) => args.run(),
             Self::Completions(args) => args.run(),
         }

@@ -9,8 +9,10 @@ use riverrun_sql::Outcome;
 use super::{warn, warn_of_settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::jobs::Jobs;
+use crate::jobs::{Endpoints, Jobs};
 use crate::output::{Broken, Output, QueryPrinter, print_table};
+use crate::recovery::RecoveryArgs;
+use crate::rest::DEFAULT_ADDRESS;
 use crate::screen::Screen;
 use crate::script::{Checked, ScriptArgs};
 
@@ -21,26 +23,39 @@ The whole script is checked before anything runs. Then statement after statement
 an INSERT runs in the background (SET 'table.dml-sync' = 'true' waits for it), a SELECT is printed
 until it ends. At the end all INSERTs are waited for; the first job that fails ends the others.
 
-Ctrl-C or SIGTERM stops all jobs in order: sources end, sinks write what they hold. A second one
-cancels them at once.")]
+Ctrl-C or SIGTERM stops all jobs in order: sources end, sinks write what they hold, a job that takes
+checkpoints takes a last one. A second signal cancels them at once.
+
+Settings of the script hold over those of the command line, and these over those of '--config'.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     script: ScriptArgs,
     /// How results are written to standard output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Serve the jobs' metrics for Prometheus at this address, such as localhost:9249
+    /// Serve the control endpoint, Flink's REST API, at this address, for 'riverrun list', 'savepoint', 'stop', 'cancel'
+    /// and 'checkpoint'; the jobs' metrics are at /metrics there
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_ADDRESS)]
+    rest: Option<String>,
+    /// Serve the jobs' metrics for Prometheus, and nothing else, at this address, such as localhost:9249
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    #[command(flatten)]
+    recovery: RecoveryArgs,
 }
 
 impl RunArgs {
     pub(super) fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        let checked = self.script.check()?;
-        let metrics = self.metrics.as_deref().map(resolve).transpose().map_err(Failure::before_running)?;
+        let checked = self.script.check_with(&self.recovery.settings())?;
+        let address = |option: &str, address: &Option<String>| {
+            let resolved = address.as_deref().map(|address| resolve(option, address)).transpose();
+            resolved.map_err(Failure::before_running)
+        };
+        let endpoints =
+            Endpoints { rest: address("--rest=", &self.rest)?, metrics: address("--metrics ", &self.metrics)? };
         // Rows that the connector 'print' writes and live lines would overwrite each other.
         let prints = checked.statements.iter().any(|statement| statement.script.text.contains("'print'"));
-        let mut jobs = Jobs::new(screen, metrics, prints).map_err(Failure::before_running)?;
+        let mut jobs = Jobs::new(screen, endpoints, prints).map_err(Failure::before_running)?;
         warn_of_settings(&checked, screen);
         let carried_out = self.carry_out(checked, &mut jobs, screen);
         jobs.finish(carried_out)
@@ -80,9 +95,10 @@ impl RunArgs {
     }
 }
 
-fn resolve(address: &str) -> Result<SocketAddr> {
+/// The address that an option names.
+fn resolve(option: &str, address: &str) -> Result<SocketAddr> {
     let wrong = || {
-        Error::user(format!("'--metrics {address}' is not an address")).hint("write host:port, such as localhost:9249")
+        Error::user(format!("'{option}{address}' is not an address")).hint("write host:port, such as localhost:9249")
     };
     let mut found = address.to_socket_addrs().map_err(|error| wrong().caused_by(error))?;
     found.next().ok_or_else(wrong)

@@ -4,12 +4,13 @@
 //! stopped in order, so that a process under a supervisor is never half alive.
 
 mod flow;
-mod numbers;
+pub(crate) mod numbers;
 mod signals;
 mod summary;
 mod view;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,12 @@ use riverrun_base::{Error, Result};
 use riverrun_runtime::{JobHandle, JobSummary, MetricsServer};
 use riverrun_sql::{InsertJob, QueryJob};
 
-pub(crate) use signals::Signals;
+pub(crate) use signals::{Signals, StartedJob, now_ms};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Broken, QueryPrinter};
+use crate::rest::RestServer;
 use crate::screen::Screen;
 use crate::script::Statement;
 use view::View;
@@ -52,7 +54,17 @@ pub(crate) struct Jobs {
     failure: Option<Failure>,
     /// Whoever read standard output is gone.
     reader_gone: bool,
+    rest: Option<RestServer>,
     _metrics: Option<MetricsServer>,
+}
+
+/// Where the run is served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endpoints {
+    /// Its jobs, to steer them.
+    pub(crate) rest: Option<SocketAddr>,
+    /// Their metrics, and nothing else.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 struct Job {
@@ -65,11 +77,15 @@ impl Jobs {
     /// None yet. `prints` says that a job may print rows to the terminal itself, where a live block would erase them.
     ///
     /// # Errors
-    /// The metrics endpoint cannot listen, or signals cannot be caught.
-    pub(crate) fn new(screen: &Screen, metrics: Option<std::net::SocketAddr>, prints: bool) -> Result<Self> {
+    /// An endpoint cannot listen, or signals cannot be caught.
+    pub(crate) fn new(screen: &Screen, endpoints: Endpoints, prints: bool) -> Result<Self> {
         let (events, received) = channel();
         let signals = Signals::catch(events.clone())?;
-        let metrics = metrics.map(|address| {
+        let rest = endpoints.rest.map(|address| RestServer::start(address, signals.clone())).transpose()?;
+        if let Some(server) = &rest {
+            screen.print(&format!("control endpoint at http://{}\n", server.address()));
+        }
+        let metrics = endpoints.metrics.map(|address| {
             let signals = signals.clone();
             MetricsServer::start(address, move || signals.snapshots())
         });
@@ -86,6 +102,7 @@ impl Jobs {
             view: View::new(screen.clone(), prints),
             failure: None,
             reader_gone: false,
+            rest,
             _metrics: metrics,
         })
     }
@@ -173,6 +190,8 @@ impl Jobs {
         };
         self.wait_until(|jobs| jobs.iter().all(|job| !job.running));
         self.screen.draw(Vec::new());
+        // Whoever has triggered something is still told what has become of it.
+        drop(self.rest.take());
         match (self.failure, self.signals.received()) {
             (Some(failure), _) => Err(failure),
             (None, Some(signal)) if !complete || self.signals.canceled() => Ok(Exit::Signal(signal)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A number with its thousands apart: `1,204,331`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (n, digit) in digits.chars().enumerate() {
@@ -16,12 +16,17 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `1 row`, `2 rows`.
-pub(super) fn rows(number: u64) -> String {
-    format!("{} {}", grouped(number), if number == 1 { "row" } else { "rows" })
+pub(crate) fn rows(number: u64) -> String {
+    count(number, "row")
+}
+
+/// `1 split`, `2 splits`.
+pub(crate) fn count(number: u64, of: &str) -> String {
+    format!("{} {of}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// A length of time with two or three digits: `0.12 s`, `12.3 s`, `3 min 20 s`, `5 h 2 min`, `3 d 4 h`.
-pub(super) fn length(duration: Duration) -> String {
+pub(crate) fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=9 => format!("{:.2} s", duration.as_secs_f64()),

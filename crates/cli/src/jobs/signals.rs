@@ -4,6 +4,7 @@
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use riverrun_base::{Error, Result};
 use riverrun_runtime::{JobControl, MetricsSnapshot};
@@ -19,11 +20,25 @@ pub(crate) struct Signals(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    jobs: Vec<JobControl>,
+    jobs: Vec<StartedJob>,
     stopping: bool,
     /// The first signal's number.
     first: Option<u8>,
     canceled: bool,
+}
+
+/// A job of this process, which may have ended.
+#[derive(Clone)]
+pub(crate) struct StartedJob {
+    pub(crate) control: JobControl,
+    /// When it was started, in milliseconds since 1970.
+    pub(crate) started_ms: i64,
+}
+
+/// The time of day, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Signals {
@@ -55,14 +70,14 @@ impl Signals {
         } else if state.stopping {
             job.stop();
         }
-        state.jobs.push(job);
+        state.jobs.push(StartedJob { control: job, started_ms: now_ms() });
     }
 
     /// Stops every job in order, those too that are added later.
     pub(super) fn stop_jobs(&self) {
         let mut state = self.state();
         state.stopping = true;
-        state.jobs.iter().for_each(JobControl::stop);
+        state.jobs.iter().for_each(|job| job.control.stop());
     }
 
     /// Whether jobs are being stopped, by a signal or because another has failed.
@@ -80,10 +95,14 @@ impl Signals {
         self.state().canceled
     }
 
+    /// All jobs, in the order of their start.
+    pub(crate) fn jobs(&self) -> Vec<StartedJob> {
+        self.state().jobs.clone()
+    }
+
     /// The metrics of all jobs.
-    pub(super) fn snapshots(&self) -> Vec<MetricsSnapshot> {
-        let jobs = self.state().jobs.clone();
-        jobs.iter().map(JobControl::metrics).collect()
+    pub(crate) fn snapshots(&self) -> Vec<MetricsSnapshot> {
+        self.jobs().iter().map(|job| job.control.metrics()).collect()
     }
 
     fn on(&self, signal: i32) {
@@ -93,11 +112,11 @@ impl Signals {
             let _ = emulate_default_handler(signal);
         } else if state.first.is_some() {
             state.canceled = true;
-            state.jobs.iter().for_each(JobControl::cancel);
+            state.jobs.iter().for_each(|job| job.control.cancel());
         } else {
             state.first = u8::try_from(signal).ok();
             state.stopping = true;
-            state.jobs.iter().for_each(JobControl::stop);
+            state.jobs.iter().for_each(|job| job.control.stop());
         }
     }
 

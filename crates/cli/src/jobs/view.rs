@@ -9,6 +9,7 @@ use riverrun_runtime::{MetricsSnapshot, Timestamp};
 
 use super::flow::{Flow, job_name};
 use super::numbers::{grouped, length, rows};
+use super::summary::{checkpoints, restarts};
 use crate::screen::Screen;
 
 /// The live lines are drawn so often.
@@ -88,8 +89,10 @@ impl View {
 
 /// A line for the job and one for each source and sink, in columns.
 fn live_lines(job: &MetricsSnapshot, flows: &[Rated]) -> Vec<String> {
-    let mut lines =
-        vec![format!("{}  {}  {}", job_name(job), job.status.to_string().to_lowercase(), length(job.uptime))];
+    let mut first = vec![job_name(job), job.status.to_string().to_lowercase(), length(job.uptime)];
+    first.extend(checkpoints(job));
+    first.extend(restarts(job));
+    let mut lines = vec![first.join("  ")];
     let cells: Vec<[String; 3]> = flows
         .iter()
         .map(|rated| [rated.flow.table.clone(), grouped(rated.flow.rows), grouped(rated.per_second)])
@@ -124,6 +127,8 @@ fn log_line(job: &MetricsSnapshot, flows: &[Rated]) -> String {
         }
         parts.push(part + ")");
     }
+    parts.extend(checkpoints(job));
+    parts.extend(restarts(job));
     format!(
         "{}: {} for {}: {}",
         job_name(job),
@@ -154,7 +159,9 @@ fn percent(share: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use riverrun_runtime::{JobStatus, OperatorKind, OperatorSnapshot, TaskSnapshot};
+    use riverrun_runtime::{
+        CheckpointId, CheckpointStatistics, JobStatus, OperatorKind, OperatorSnapshot, TaskSnapshot,
+    };
 
     use super::*;
 
@@ -192,6 +199,8 @@ mod tests {
             job: "insert-into_default_catalog.default_database.report".into(),
             status: JobStatus::Running,
             uptime: Duration::from_secs(12),
+            restarts: 0,
+            checkpoints: CheckpointStatistics::default(),
             tasks: (0..subtasks).map(task).collect(),
         }
     }
@@ -221,5 +230,20 @@ mod tests {
             source orders 600,000 rows (300,000/s, 12 % backpressured, watermark 1970-01-01 00:00:05, 1 min 30 s behind), \
             sink report 7 rows (3/s, 12 % backpressured)";
         assert_eq!(log_line(&job, &rated(&job)), expected);
+    }
+
+    #[test]
+    fn checkpoints_and_restarts_stand_with_the_job() {
+        let mut job = job(1);
+        job.restarts = 2;
+        job.checkpoints = CheckpointStatistics {
+            completed: 11,
+            last: Some(CheckpointId(12)),
+            last_duration: Duration::from_millis(30),
+            ..CheckpointStatistics::default()
+        };
+        let told = "11 checkpoints, the last in 0.03 s";
+        assert_eq!(live_lines(&job, &[])[0], format!("insert-into_report  running  12.0 s  {told}  2 restarts"));
+        assert_eq!(log_line(&job, &[]), format!("insert-into_report: running for 12.0 s: {told}, 2 restarts"));
     }
 }

@@ -161,7 +161,9 @@ fn login(properties: &BTreeMap<String, String>) -> Result<Option<Login>> {
 
 fn number(properties: &BTreeMap<String, String>, key: &str) -> Result<Option<u64>> {
     let Some(value) = properties.get(key) else { return Ok(None) };
-    let wrong = || Error::user(format!("'{value}' is not a number of milliseconds")).with("option", format!("properties.{key}"));
+    let wrong = || {
+        Error::user(format!("'{value}' is not a number of milliseconds")).with("option", format!("properties.{key}"))
+    };
     value.trim().parse().map(Some).map_err(|_| wrong())
 }
 
@@ -198,7 +200,10 @@ mod tests {
         assert_eq!(chosen_timeout(Some(MINUTE), None).unwrap(), MINUTE);
         assert_eq!(chosen_timeout(Some(MINUTE), Some(MINUTE)).unwrap(), MINUTE);
         let error = chosen_timeout(Some(16 * MINUTE), Some(15 * MINUTE)).unwrap_err().to_string();
-        assert!(error.contains("960s") && error.contains("900s") && error.contains("transaction.max.timeout.ms"), "{error}");
+        assert!(
+            error.contains("960s") && error.contains("900s") && error.contains("transaction.max.timeout.ms"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -233,6 +238,8 @@ mod tests {
         assert!(refused(&[("security.protocol", "SSL")]).contains("properties.security.protocol"));
         let scram = [("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-256")];
         assert!(refused(&scram).contains("'SCRAM-SHA-256'"));
-        assert!(refused(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]).contains("sasl.username"));
+        assert!(
+            refused(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]).contains("sasl.username")
+        );
     }
 }

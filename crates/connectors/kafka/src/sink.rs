@@ -167,8 +167,12 @@ fn sink(
     )?;
     let transactions = if guarantee == Guarantee::ExactlyOnce {
         if !allows_idempotence(&properties) {
-            return Err(Error::user("'exactly-once' goes with 'acks' = 'all', retries, and at most five requests in flight")
-                .hint("remove 'properties.acks', 'properties.retries' and 'properties.max.in.flight.requests.per.connection'"));
+            return Err(Error::user(
+                "'exactly-once' goes with 'acks' = 'all', retries, and at most five requests in flight",
+            )
+            .hint(
+                "remove 'properties.acks', 'properties.retries' and 'properties.max.in.flight.requests.per.connection'",
+            ));
         }
         let name = client_id.clone().or_else(|| properties.get("client.id").cloned()).unwrap_or_default();
         let settings = ExactlyOnce::new(prefix, &target.bootstrap, &name, &properties)?;

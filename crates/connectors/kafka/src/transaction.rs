@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn leftovers_are_those_of_the_operator_and_of_jobs_before() {
         let of = |id: &str, operator: &str, attempt, number| Ids::new("p", &job(id, operator, attempt)).id(0, number);
-        let (own, own_old, empty, sibling) = (of("j", "o", 2, 0), of("j", "o", 1, 0), of("j", "o", 2, 1), of("j", "s", 2, 0));
+        let (own, own_old, empty, sibling) =
+            (of("j", "o", 2, 0), of("j", "o", 1, 0), of("j", "o", 2, 1), of("j", "s", 2, 0));
         let (fenced, before, before_sibling) = (of("j", "o", 1, 1), of("i", "o", 9, 0), of("i", "s", 9, 0));
         let listed = [
             (own.clone(), true),

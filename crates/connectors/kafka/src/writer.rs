@@ -74,7 +74,8 @@ impl ProducerContext for ProducerEvents {
         match result {
             Ok(message) => {
                 if self.delivered.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
+                    let (topic, partition, offset) =
+                        (message.topic().to_owned(), message.partition(), message.offset());
                     let witness = Witness { topic, partition, offset };
                     *self.first_delivered.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
                 }
@@ -142,12 +143,7 @@ impl KafkaWriter {
     ///
     /// # Errors
     /// The brokers cannot be reached, or a topic is missing and the broker does not make it.
-    pub(crate) fn open(
-        table: &Table,
-        target: Arc<Target>,
-        producer: Producer,
-        context: &TaskContext,
-    ) -> Result<Self> {
+    pub(crate) fn open(table: &Table, target: Arc<Target>, producer: Producer, context: &TaskContext) -> Result<Self> {
         let encoder = RowEncoder::new(table)?;
         let buffer = target.buffer.map(|(rows, interval)| Buffer::new(rows, interval));
         let mut output = Output {

@@ -69,9 +69,10 @@ pub enum Decline {
 /// How writing a slot went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotOutcome {
-    /// The slot holds this checkpoint as this attempt has written it, now or in an earlier try.
+    /// The slot holds this checkpoint as this attempt has written it, now or in an earlier try, and it
+    /// [counts](crate::checkpoint_log::standing).
     Written,
-    /// It holds something of another attempt.
+    /// It holds something of another attempt, or does not count.
     Taken,
     /// Nobody knows: the checkpoint may be complete, now or when a delayed request arrives.
     Unknown,
@@ -168,8 +169,8 @@ pub enum Action {
         /// The sink's number.
         sink: usize,
     },
-    /// Remove this slot, which holds a checkpoint or was skipped, and what only it needs. Oldest first. Slots of takeovers
-    /// are never removed, see [`crate::checkpoint_log`].
+    /// Remove this slot, which holds a checkpoint or was skipped, and what only it needs: oldest first, with the takeovers between.
+    /// In other words: everything before the first of [`CheckpointCoordinator::kept`].
     Remove(CheckpointId),
     /// Answer a request: the checkpoint is complete; or, where it stops the job, committed.
     Answer {

@@ -55,6 +55,8 @@ struct Message {
 struct SlotWrite {
     checkpoint: CheckpointId,
     next: CheckpointId,
+    /// Whether all are created, and it is to be found out whether that counts.
+    created: bool,
 }
 
 /// A committer at work. All go by the same order, so that what the first has lost no other makes visible.
@@ -114,7 +116,9 @@ pub(super) struct Attempt {
     slot_write: Option<SlotWrite>,
     last_slot_write: CheckpointId,
     commit: Option<(CheckpointId, usize, CommitCall)>,
-    pub(super) removals: VecDeque<CheckpointId>,
+    /// Before what everything is to be removed.
+    pub(super) keep_from: Option<CheckpointId>,
+    pub(super) falls_asleep: bool,
     reported_exhausted: bool,
     next_request: u64,
     open_requests: BTreeSet<RequestId>,
@@ -160,7 +164,8 @@ impl Attempt {
             slot_write: None,
             last_slot_write: takeover.slot,
             commit: None,
-            removals: VecDeque::new(),
+            keep_from: None,
+            falls_asleep: false,
             reported_exhausted: false,
             next_request: 0,
             open_requests: BTreeSet::new(),
@@ -210,6 +215,7 @@ impl Attempt {
 
     pub(super) fn abandon_write(&mut self, env: &mut Environment) {
         if let Some(write) = self.slot_write.take()
+            && !write.created
             && env.random.below(2) == 0
         {
             let held = self.held(&write);
@@ -418,11 +424,7 @@ impl Attempt {
                     writer.prepared.retain(|(barrier, _)| *barrier > checkpoint);
                 }
                 if env.mutation == Mutation::RemoveEagerly {
-                    self.removals.extend(
-                        (1..checkpoint.0).rev().take(8).map(CheckpointId).filter(|one| {
-                            env.read_log().takeover(None).is_ok_and(|takeover| takeover.live.contains(one))
-                        }),
-                    );
+                    self.keep_from = Some(checkpoint);
                 }
             }
             Action::Commit { checkpoint, sink } => {
@@ -432,7 +434,13 @@ impl Attempt {
                 let txns = self.contents[&checkpoint].committables[sink].clone();
                 self.commit = Some((checkpoint, sink, CommitCall::new(txns)));
             }
-            Action::Remove(checkpoint) => self.removals.push_back(checkpoint),
+            Action::Remove(checkpoint) => {
+                let keep_from = self.coordinator.kept().next();
+                if keep_from.is_none_or(|keep_from| checkpoint >= keep_from) {
+                    env.violated(format!("{checkpoint} is removed, and {keep_from:?} is the oldest that is kept"));
+                }
+                self.keep_from = keep_from;
+            }
             Action::Answer { request, .. } => {
                 if !self.open_requests.remove(&request) {
                     env.violated(format!("{request:?} is answered twice"));
@@ -486,7 +494,7 @@ impl Attempt {
             Mutation::LeaveHoles => checkpoint,
             _ => CheckpointId(after.0 + 1),
         };
-        self.slot_write = Some(SlotWrite { checkpoint, next });
+        self.slot_write = Some(SlotWrite { checkpoint, next, created: false });
         if env.mutation == Mutation::CommitBeforeSlot {
             for txn in self.contents[&checkpoint].committables.clone().into_iter().flatten() {
                 env.commit(txn);
@@ -495,24 +503,63 @@ impl Attempt {
     }
 
     fn held(&self, write: &SlotWrite) -> Slot {
+        let attempt = self.number;
         if write.next == write.checkpoint {
             let content = self.contents.get(&write.checkpoint).cloned();
-            Slot { attempt: self.number, entry: LogEntry::Completed, content }
+            Slot { entry: LogEntry::Completed { attempt }, content }
         } else {
-            Slot { attempt: self.number, entry: LogEntry::Skipped, content: None }
+            Slot { entry: LogEntry::Skipped { attempt }, content: None }
         }
     }
 
     fn write_slot(&mut self, env: &mut Environment) -> bool {
         let Some(mut write) = self.slot_write.take() else { return false };
-        let held = self.held(&write);
-        let outcome = if env.fault(40) {
+        let checkpoint = write.checkpoint;
+        let outcome = if write.created {
+            if env.counts(checkpoint) { SlotOutcome::Written } else { SlotOutcome::Taken }
+        } else {
+            match self.create(env, &write) {
+                SlotOutcome::Written
+                    if write.next < checkpoint
+                        && env.mutation == Mutation::TrustPredecessor
+                        && !env.counts(write.next) =>
+                {
+                    SlotOutcome::Taken
+                }
+                SlotOutcome::Written if write.next < checkpoint => {
+                    env.saw("skipped");
+                    write.next = CheckpointId(write.next.0 + 1);
+                    self.slot_write = Some(write);
+                    return true;
+                }
+                SlotOutcome::Written => {
+                    write.created = true;
+                    self.slot_write = Some(write);
+                    self.falls_asleep = env.fault(40);
+                    return true;
+                }
+                outcome => outcome,
+            }
+        };
+        let outcome = match (outcome, env.mutation) {
+            (SlotOutcome::Taken, Mutation::IgnoreFencing) | (SlotOutcome::Unknown, Mutation::TrustUnknown) => {
+                SlotOutcome::Written
+            }
+            (outcome, _) => outcome,
+        };
+        self.take(env, Event::SlotWritten { checkpoint, outcome });
+        true
+    }
+
+    fn create(&self, env: &mut Environment, write: &SlotWrite) -> SlotOutcome {
+        let held = self.held(write);
+        if env.fault(40) {
             // The request is lost, or arrives later.
             if env.random.below(2) == 0 {
                 env.delayed.push((write.next, held));
             }
             SlotOutcome::Unknown
-        } else if env.create(write.next, held.clone()) != self.number {
+        } else if env.create(write.next, held.clone()) != held {
             SlotOutcome::Taken
         } else if env.fault(40) {
             // It is written, and the answer is lost; something on the way may repeat the request.
@@ -522,22 +569,7 @@ impl Attempt {
             SlotOutcome::Unknown
         } else {
             SlotOutcome::Written
-        };
-        let checkpoint = write.checkpoint;
-        let outcome = match (outcome, env.mutation) {
-            (SlotOutcome::Taken, Mutation::IgnoreFencing) | (SlotOutcome::Unknown, Mutation::TrustUnknown) => {
-                SlotOutcome::Written
-            }
-            (outcome, _) => outcome,
-        };
-        if outcome == SlotOutcome::Written && write.next < checkpoint {
-            env.saw("skipped");
-            write.next = CheckpointId(write.next.0 + 1);
-            self.slot_write = Some(write);
-        } else {
-            self.take(env, Event::SlotWritten { checkpoint, outcome });
         }
-        true
     }
 
     fn commit(&mut self, env: &mut Environment) -> bool {

@@ -1,7 +1,5 @@
 //! A process that runs the job: its master, and one attempt at a time. It may fall asleep and wake when another has taken over.
 
-use std::collections::VecDeque;
-
 use super::attempt::{Attempt, CommitCall, Committed, Shape, failure};
 use super::systems::{Content, Environment, Mutation, Slot};
 use crate::CheckpointId;
@@ -45,7 +43,7 @@ pub(super) struct Process {
     takeover: Option<Takeover>,
     restored: Option<Content>,
     pub(super) attempt: Option<Attempt>,
-    removals: VecDeque<CheckpointId>,
+    keep_from: Option<CheckpointId>,
     /// Committers of attempts that are over, which have not been told.
     orphans: Vec<CommitCall>,
     /// Until when it sleeps, in steps of the world.
@@ -64,7 +62,7 @@ impl Process {
             takeover: None,
             restored: None,
             attempt: None,
-            removals: VecDeque::new(),
+            keep_from: None,
             orphans: Vec::new(),
             asleep_until: 0,
             end: None,
@@ -109,7 +107,10 @@ impl Process {
         }
         let Some(attempt) = &mut self.attempt else { return false };
         let stepped = attempt.step(env);
-        self.removals.append(&mut attempt.removals);
+        self.keep_from = attempt.keep_from.take().or(self.keep_from);
+        if std::mem::take(&mut attempt.falls_asleep) {
+            self.asleep_until = env.steps + 2000;
+        }
         if let Some(end) = attempt.end {
             self.own = Some(Own { attempt: attempt.number, slot: attempt.last_slot() });
             self.orphans.extend(attempt.abandon(env));
@@ -127,11 +128,11 @@ impl Process {
             }
             return true;
         }
-        match self.removals.pop_front() {
-            Some(removed) => env.remove(removed),
-            None => return false,
+        let removed = self.keep_from.is_some_and(|keep_from| env.remove_one_before(keep_from));
+        if !removed {
+            self.keep_from = None;
         }
-        true
+        removed
     }
 
     fn work(&mut self, env: &mut Environment) {
@@ -145,6 +146,11 @@ impl Process {
     }
 
     fn read(&mut self, env: &mut Environment, lost: Option<CheckpointId>) {
+        if env.removed && self.own.is_none_or(|own| own.slot.0 == 0) {
+            // Who begins now begins the job anew, which is as it should be.
+            self.end = Some(ProcessEnd::Other);
+            return;
+        }
         if env.fault(40) {
             let failure = failure(env);
             return self.take(env, Event::Failed(failure));
@@ -156,10 +162,12 @@ impl Process {
         };
         match decided {
             Ok(takeover) => self.work = Some(Work::Write(takeover)),
-            Err(LogError::Fenced { .. }) => {
+            Err(LogError::Fenced { .. } | LogError::Removed) => {
                 env.saw("fenced at a restart");
                 self.take(env, Event::Fenced);
             }
+            // Another that is too late has just made a slot: an error is as good an end as any.
+            Err(LogError::Missing(_)) if env.removed => self.end = Some(ProcessEnd::Other),
             Err(error) => {
                 env.violated(format!("nothing to restore: {error:?}"));
                 self.end = Some(ProcessEnd::Other);
@@ -184,7 +192,7 @@ impl Process {
             let failure = failure(env);
             return self.take(env, Event::Failed(failure));
         }
-        // Attempts have the same number where two processes begin at once: only who creates the slot has it.
+        // Two that begin at once write the same: only who creates the slot has it.
         let free = env.is_free(takeover.slot);
         env.create(takeover.slot, taken);
         if !free {
@@ -199,8 +207,12 @@ impl Process {
     }
 
     fn confirm(&mut self, env: &mut Environment, takeover: Takeover) {
-        if !env.read_log().confirms(&takeover) && env.mutation != Mutation::TrustTakeover {
-            env.saw("takeover not confirmed");
+        if env.removed && self.own.is_none_or(|own| own.slot.0 == 0) {
+            self.end = Some(ProcessEnd::Other);
+            return;
+        }
+        if !env.counts(takeover.slot) {
+            env.saw("takeover does not count");
             self.work = Some(Work::Read { lost: self.lost });
             return;
         }
@@ -209,7 +221,6 @@ impl Process {
         if takeover.restores.is_some() && self.restored.is_none() {
             env.violated(format!("{:?} is gone", takeover.restores));
         }
-        self.removals.extend(&takeover.dead);
         env.saw("takeover");
         if takeover.is_committed {
             env.saw("restores what is committed");
@@ -290,7 +301,12 @@ impl Process {
                 Action::RefuseStop | Action::AdoptError => {}
                 Action::Ended { status, reason, .. } => {
                     self.end = Some(match (status, reason) {
-                        (JobStatus::Finished, _) => ProcessEnd::Finished,
+                        (JobStatus::Finished, _) => {
+                            if env.random.below(2) == 0 {
+                                env.remove_all();
+                            }
+                            ProcessEnd::Finished
+                        }
                         (_, Some(EndReason::RowsLost(_))) => ProcessEnd::RowsLost,
                         _ => ProcessEnd::Other,
                     });
@@ -302,5 +318,5 @@ impl Process {
 
 fn held(takeover: &Takeover) -> Slot {
     let entry = LogEntry::Takeover { attempt: takeover.attempt, restores: takeover.restores };
-    Slot { attempt: takeover.attempt, entry, content: None }
+    Slot { entry, content: None }
 }

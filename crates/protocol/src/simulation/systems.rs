@@ -1,10 +1,10 @@
 //! What outlives every process: the log's store, the systems behind the sinks, and what is known of the truth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Random;
 use crate::CheckpointId;
-use crate::checkpoint_log::{CheckpointLog, LogEntry};
+use crate::checkpoint_log::{CheckpointLog, LogEntry, Standing, standing};
 
 /// A row: its source, and its place there.
 pub(super) type Row = (usize, usize);
@@ -21,12 +21,12 @@ pub(super) enum Mutation {
     IgnoreFencing,
     /// Takes a slot whose outcome is unknown for written.
     TrustUnknown,
-    /// Counts a takeover whose slot it could create.
-    TrustTakeover,
+    /// Counts whatever slot it could create.
+    TrustCreation,
+    /// Counts a slot if the one before it is there, and removes it if not.
+    TrustPredecessor,
     /// Leaves the slots of aborted checkpoints absent.
     LeaveHoles,
-    /// Removes takeovers as if they were checkpoints.
-    RemoveTakeovers,
     /// Forgets what was prepared for aborted checkpoints.
     ForgetAborted,
     /// Commits nothing on recovery.
@@ -50,7 +50,6 @@ pub(super) struct Content {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
-    pub(super) attempt: u64,
     pub(super) entry: LogEntry,
     pub(super) content: Option<Content>,
 }
@@ -95,7 +94,7 @@ pub(super) struct Environment {
     /// Whether systems give transactions up.
     pub(super) timeouts: bool,
     log: BTreeMap<CheckpointId, Slot>,
-    /// Every slot that was ever written.
+    /// What every slot held first.
     history: BTreeMap<CheckpointId, Slot>,
     /// Transactions that a completed checkpoint holds.
     durable: BTreeSet<Txn>,
@@ -105,6 +104,10 @@ pub(super) struct Environment {
     /// The rows of each source.
     pub(super) input: Vec<usize>,
     pub(super) violation: Option<String>,
+    /// Whether the log was removed, as the job has ended.
+    pub(super) removed: bool,
+    /// What has become of the log lately, for whoever looks into a violation.
+    pub(super) notes: VecDeque<String>,
     /// How often what has happened: a simulation in which nothing does proves nothing.
     pub(super) seen: BTreeMap<&'static str, u64>,
 }
@@ -127,6 +130,8 @@ impl Environment {
             systems: (0..sinks).map(|_| System::default()).collect(),
             input,
             violation: None,
+            removed: false,
+            notes: VecDeque::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -135,6 +140,13 @@ impl Environment {
         if self.violation.is_none() {
             self.violation = Some(what.into());
         }
+    }
+
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.notes.len() == 24 {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(format!("step {}: {}", self.steps, what()));
     }
 
     pub(super) fn saw(&mut self, what: &'static str) {
@@ -156,49 +168,73 @@ impl Environment {
 
     /// Whether this attempt has written this slot.
     pub(super) fn has_completed(&self, checkpoint: CheckpointId, attempt: u64) -> bool {
-        self.history.get(&checkpoint).is_some_and(|slot| slot.attempt == attempt && slot.entry == LogEntry::Completed)
+        self.history.get(&checkpoint).is_some_and(|slot| slot.entry == LogEntry::Completed { attempt })
     }
 
     pub(super) fn is_free(&self, slot: CheckpointId) -> bool {
         !self.log.contains_key(&slot)
     }
 
-    /// Creates a slot if it is absent: whose it is then.
-    pub(super) fn create(&mut self, slot: CheckpointId, held: Slot) -> u64 {
+    /// Creates a slot if it is absent: what it holds then.
+    pub(super) fn create(&mut self, slot: CheckpointId, held: Slot) -> Slot {
+        let free = self.is_free(slot);
+        self.note(|| format!("slot {slot} {} {:?}", if free { "is" } else { "is not" }, held.entry));
         if let Some(present) = self.log.get(&slot) {
-            return present.attempt;
+            return present.clone();
         }
-        let attempt = held.attempt;
         match self.history.get(&slot) {
-            // It was decided long ago, and does not count.
-            Some(before) if *before != held && matches!(held.entry, LogEntry::Takeover { .. }) => {
-                self.saw("late takeover");
-                self.log.insert(slot, held);
-                return attempt;
+            Some(before) if *before != held => self.saw("slot of another written again"),
+            Some(_) => self.saw("own slot written again"),
+            None => {
+                if let Some(content) = &held.content {
+                    self.durable.extend(content.committables.iter().flatten().copied());
+                }
+                self.history.insert(slot, held.clone());
             }
-            // Who finds its own slot removed writes the same again.
-            Some(before) if *before != held => {
-                self.violated(format!("slot {slot} is written twice: {before:?}, then {held:?}"));
-            }
-            Some(_) => self.saw("removed slot written again"),
-            None => {}
         }
-        if let Some(content) = &held.content {
-            self.durable.extend(content.committables.iter().flatten().copied());
-        }
-        self.history.insert(slot, held.clone());
-        self.log.insert(slot, held);
-        attempt
+        self.log.insert(slot, held.clone());
+        held
     }
 
-    pub(super) fn remove(&mut self, slot: CheckpointId) {
-        if self.mutation == Mutation::RemoveTakeovers {
-            self.log.retain(|other, _| *other >= slot);
+    /// Whether a slot that was created counts, by the numbers that there are now.
+    pub(super) fn counts(&mut self, slot: CheckpointId) -> bool {
+        let standing = match self.mutation {
+            Mutation::TrustCreation => Standing::Counts,
+            Mutation::TrustPredecessor if slot.0 <= 1 => standing(slot, self.log.keys().copied()),
+            Mutation::TrustPredecessor if self.log.contains_key(&CheckpointId(slot.0 - 1)) => Standing::Counts,
+            Mutation::TrustPredecessor => Standing::Orphaned,
+            _ => standing(slot, self.log.keys().copied()),
+        };
+        self.note(|| format!("slot {slot}: {standing:?}"));
+        match standing {
+            Standing::Counts => {}
+            Standing::Overtaken => self.saw("overtaken"),
+            Standing::Orphaned => {
+                self.saw("orphaned");
+                self.log.remove(&slot);
+            }
         }
-        if self.log.get(&slot).is_some_and(|held| matches!(held.entry, LogEntry::Takeover { .. })) {
-            self.violated(format!("takeover {slot} is removed"));
+        standing == Standing::Counts
+    }
+
+    /// Removes the oldest slot before this one; `false` if there is none.
+    pub(super) fn remove_one_before(&mut self, keep: CheckpointId) -> bool {
+        let oldest = self.log.keys().next().copied().filter(|oldest| *oldest < keep);
+        if let Some(oldest) = oldest {
+            self.note(|| format!("slot {oldest} is removed, before {keep}"));
+            self.log.remove(&oldest);
         }
-        self.log.remove(&slot);
+        oldest.is_some()
+    }
+
+    /// Removes the log of a job that has ended.
+    pub(super) fn remove_all(&mut self) {
+        self.saw("log removed");
+        self.note(|| "the log is removed".into());
+        self.log.clear();
+        // No slot could tell what arrives now from a new beginning.
+        self.delayed.clear();
+        self.removed = true;
     }
 
     pub(super) fn begin(&mut self, sink: usize, attempt: u64) -> Txn {

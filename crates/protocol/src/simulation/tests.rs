@@ -12,7 +12,7 @@ use crate::checkpoint::CheckpointSettings;
 use crate::restart::RestartStrategy;
 
 /// How many steps the ordinary test takes at least.
-const STEPS: u64 = 3_000_000;
+const STEPS: u64 = 2_000_000;
 /// After how many steps a job has not come to its end.
 const STUCK: u64 = 80_000;
 /// Names a single seed to run.
@@ -39,7 +39,10 @@ fn run(seed: u64, mutation: Mutation) -> Result<Course, String> {
     let replay = format!("{SEED_VARIABLE}={seed} cargo test -p riverrun-protocol simulation");
     match outcome {
         Ok(()) => Ok(Course { steps: env.steps, seen: env.seen }),
-        Err(violation) => Err(format!("seed {seed}, step {}: {violation}\nreplay: {replay}", env.steps)),
+        Err(violation) => {
+            let notes: Vec<String> = env.notes.into();
+            Err(format!("seed {seed}, step {}: {violation}\n{}\nreplay: {replay}", env.steps, notes.join("\n")))
+        }
     }
 }
 
@@ -91,9 +94,6 @@ impl World {
     }
 
     fn finished(&mut self) -> Result<(), String> {
-        for (slot, held) in std::mem::take(&mut self.env.delayed) {
-            self.env.create(slot, held);
-        }
         if let Some(missing) = self.env.missing() {
             self.env.violated(format!("not visible exactly once: {missing:?}"));
         }
@@ -104,7 +104,9 @@ impl World {
     fn step(&mut self) {
         let env = &mut self.env;
         env.steps += 1;
-        env.chaos = env.steps < self.chaos_steps;
+        // A process that creates a slot of a removed log and is killed before it looks again leaves an orphan: the
+        // limit of the protocol.
+        env.chaos = env.steps < self.chaos_steps && !env.removed;
         if env.random.below(8) == 0 {
             env.now_ms += 1 + env.random.below(4) as u64;
             return;
@@ -193,8 +195,11 @@ fn no_row_is_lost_or_doubled_whatever_goes_wrong() {
         "gone back",
         "killed",
         "loss told",
-        "removed slot written again",
-        "late takeover",
+        "log removed",
+        "orphaned",
+        "overtaken",
+        "own slot written again",
+        "slot of another written again",
         "restores what is committed",
         "skipped",
         "stopped",
@@ -216,7 +221,7 @@ fn the_same_seed_gives_the_same_course() {
 fn notices(mutation: Mutation, seeds: u64, says: &[&str]) {
     let violation = (0..seeds).find_map(|seed| run(seed, mutation).err());
     let violation = violation.unwrap_or_else(|| panic!("{mutation:?} goes unnoticed in {seeds} seeds"));
-    println!("{violation}");
+    println!("{mutation:?}: {violation}");
     assert!(says.iter().any(|says| violation.contains(says)), "{mutation:?}: {violation}");
 }
 
@@ -236,18 +241,18 @@ fn trust_in_an_unknown_outcome_is_noticed() {
 }
 
 #[test]
-fn trust_in_a_takeover_that_is_not_confirmed_is_noticed() {
-    notices(Mutation::TrustTakeover, 3000, &[""]);
+fn trust_in_whatever_could_be_created_is_noticed() {
+    notices(Mutation::TrustCreation, 3000, &["is gone", "twice", "nothing to restore", "not in the log"]);
+}
+
+#[test]
+fn trust_in_the_slot_before_is_noticed() {
+    notices(Mutation::TrustPredecessor, 20_000, &[""]);
 }
 
 #[test]
 fn holes_in_the_log_are_noticed() {
     notices(Mutation::LeaveHoles, 2000, &[""]);
-}
-
-#[test]
-fn removed_takeovers_are_noticed() {
-    notices(Mutation::RemoveTakeovers, 500, &[""]);
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn is_chained(graph: &JobGraph, node: &Node) -> bool {
 }
 
 fn uids_of(graph: &JobGraph) -> Vec<Arc<str>> {
-    let mut taken: BTreeSet<Arc<str>> = graph.nodes.iter().filter_map(|node| node.settings.uid.as_deref()).map(Arc::from).collect();
+    let mut taken: BTreeSet<Arc<str>> =
+        graph.nodes.iter().filter_map(|node| node.settings.uid.as_deref()).map(Arc::from).collect();
     let uid = |node: &Node| match &node.settings.uid {
         Some(uid) => Arc::from(uid.as_str()),
         None => {

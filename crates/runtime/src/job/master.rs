@@ -1,8 +1,8 @@
 //! The thread that runs a job: it carries out what [`JobMaster`] decides, attempt after attempt.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Kind, Result};
@@ -79,7 +79,9 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
     let nodes: Vec<NodeIdentity> = nodes.collect();
     let sinks = committing_sinks(&graph)?;
     let durable = Durable::open(&graph)?;
-    let id = durable.as_ref().map_or_else(|| riverrun_checkpoints::new_job_id().into(), |durable| Arc::clone(&durable.job_id));
+    let id = durable
+        .as_ref()
+        .map_or_else(|| riverrun_checkpoints::new_job_id().into(), |durable| Arc::clone(&durable.job_id));
     let shared = Arc::new(JobShared::new(graph.name.clone(), id));
     let (messages, inbox) = channel();
     let control = JobControl { shared: Arc::clone(&shared), messages: messages.clone() };
@@ -87,8 +89,17 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
     let machine = JobMaster::new(graph.settings.restart.clone(), has_log);
     let name = format!("{} (master)", graph.name);
     let job = Job { graph: Arc::new(graph), nodes, sinks, durable, shared, messages, clock: Instant::now() };
-    let master =
-        Master { job, inbox, machine, epoch: 0, takeover: None, committers: None, failure: None, error: None, stuck: None };
+    let master = Master {
+        job,
+        inbox,
+        machine,
+        epoch: 0,
+        takeover: None,
+        committers: None,
+        failure: None,
+        error: None,
+        stuck: None,
+    };
     let run = move || {
         let shared = Arc::clone(&master.job.shared);
         let result = caught(|| master.run());
@@ -228,7 +239,9 @@ impl Master {
         self.epoch += 1;
         let epoch = self.epoch;
         let context = self.job.context(self.takeover.as_ref());
-        let sink = |node: &usize| (*node, JobContext { operator: self.job.nodes[*node].uid.as_str().into(), ..context.clone() });
+        let sink = |node: &usize| {
+            (*node, JobContext { operator: self.job.nodes[*node].uid.as_str().into(), ..context.clone() })
+        };
         let sinks: Vec<(usize, JobContext)> = self.job.sinks.iter().map(sink).collect();
         let messages = self.job.messages.clone();
         let report = move |event| {
@@ -246,7 +259,8 @@ impl Master {
             committers.recover(node, context.restored, committables);
             match self.recovered(&committers) {
                 CommitEvent::Lost { checkpoint, visible, error, .. } => {
-                    self.failure = Some(error.with("operator", &self.job.nodes[node].name).with("checkpoint", checkpoint));
+                    self.failure =
+                        Some(error.with("operator", &self.job.nodes[node].name).with("checkpoint", checkpoint));
                     return Event::CommitLost { checkpoint, visible: visible || any_visible };
                 }
                 CommitEvent::Failed { error } => return self.failed(error),

@@ -19,6 +19,7 @@ pub use attempt::{Attempt, AttemptControl, AttemptEvent};
 pub use handle::{JobControl, JobHandle};
 pub(crate) use master::start;
 pub(crate) use restoration::Restoration;
+pub use restoration::StoredSplits;
 pub use settings::{Checkpointing, Recovery, Retention};
 
 use crate::{JobGraph, MetricsSnapshot};

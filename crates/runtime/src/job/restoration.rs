@@ -30,17 +30,9 @@ impl Restoration {
     /// What the checkpoint has of the source with this uid: nothing, if it does not know it.
     pub(crate) fn source(&self, uid: &str) -> Result<RestoredSource> {
         let Some(state) = self.checkpoint.operator(uid) else { return Ok(RestoredSource::default()) };
-        let mut source = RestoredSource::default();
-        for subtask in &state.subtasks {
-            for (split, watermark) in decode_splits(subtask.own.as_deref().unwrap_or_default(), uid)? {
-                source.unfinished.push(AssignedSplit { split, watermark });
-            }
-        }
-        source.known = decode_known(state.coordinator.as_deref().unwrap_or_default(), uid)?;
-        source.known.extend(source.unfinished.iter().map(|assigned| Arc::clone(&assigned.split.id)));
-        source.known.sort();
-        source.known.dedup();
-        Ok(source)
+        let StoredSplits { unfinished, known } = StoredSplits::of(state)?;
+        let assigned = |(split, watermark)| AssignedSplit { split, watermark };
+        Ok(RestoredSource { unfinished: unfinished.into_iter().map(assigned).collect(), known })
     }
 
     /// What the checkpoint has of the operator with this uid, for a subtask with these key groups; `None` if it does not know it.
@@ -54,6 +46,33 @@ impl Restoration {
             chains.push(RestoredChain { key_groups: range, deltas });
         }
         Ok(Some(Restored { chains, watermark }))
+    }
+}
+
+/// The splits of a source, as a checkpoint holds them.
+#[derive(Clone, Debug, Default)]
+pub struct StoredSplits {
+    /// Those that are not read to their end: each at its position, with its watermark.
+    pub unfinished: Vec<(Split, Option<Timestamp>)>,
+    /// The names of all that were ever found, sorted.
+    pub known: Vec<SplitId>,
+}
+
+impl StoredSplits {
+    /// Reads the state of a source.
+    ///
+    /// # Errors
+    /// It is not that of a source, or it is damaged.
+    pub fn of(state: &OperatorState) -> Result<Self> {
+        let mut splits = Self::default();
+        for subtask in &state.subtasks {
+            splits.unfinished.extend(decode_splits(subtask.own.as_deref().unwrap_or_default(), &state.uid)?);
+        }
+        splits.known = decode_known(state.coordinator.as_deref().unwrap_or_default(), &state.uid)?;
+        splits.known.extend(splits.unfinished.iter().map(|(split, _)| Arc::clone(&split.id)));
+        splits.known.sort();
+        splits.known.dedup();
+        Ok(splits)
     }
 }
 
@@ -138,7 +157,8 @@ mod tests {
     #[test]
     fn splits_are_read_as_they_were_written() {
         let split = |id: &str, position: &[u8]| Split { id: id.into(), position: position.to_vec() };
-        let splits = vec![(split("t-0", b""), None), (split("", b"17"), Some(-5)), (split("ü", &[0, 255]), Some(i64::MAX))];
+        let splits =
+            vec![(split("t-0", b""), None), (split("", b"17"), Some(-5)), (split("ü", &[0, 255]), Some(i64::MAX))];
         assert_eq!(decode_splits(&encode_splits(&splits), "s").unwrap(), splits);
         let bytes = encode_splits(&splits);
         for end in 1..bytes.len() {

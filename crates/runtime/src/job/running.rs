@@ -115,8 +115,8 @@ impl<'a> Running<'a> {
         };
         let attempt = attempt::start(Arc::clone(&job.graph), setup, Box::new(tell))?;
         job.shared.attempt_started(attempt.control());
-        let checkpoints =
-            checkpoints.map(|(durable, takeover)| Checkpoints::new(job, epoch, durable, takeover, committers, &attempt));
+        let checkpoints = checkpoints
+            .map(|(durable, takeover)| Checkpoints::new(job, epoch, durable, takeover, committers, &attempt));
         let sources = attempt.source_tasks();
         Ok(Self {
             job,
@@ -157,8 +157,7 @@ impl<'a> Running<'a> {
             return false;
         }
         // The last checkpoint's commit may come after the last task's end.
-        let waits_for_commit =
-            status == JobStatus::Finished && self.checkpoints.is_some() && self.cause.is_none();
+        let waits_for_commit = status == JobStatus::Finished && self.checkpoints.is_some() && self.cause.is_none();
         !waits_for_commit
     }
 
@@ -527,7 +526,8 @@ impl<'a> Checkpoints<'a> {
                 failed(format!("the last checkpoint, {checkpoint}, failed: {}", told(cause)), self.last_error.take())
             }
             FailReason::CommitLost { checkpoint, visible, .. } => {
-                let error = self.lost.take().unwrap_or_else(|| Error::external("rows of a complete checkpoint are lost"));
+                let error =
+                    self.lost.take().unwrap_or_else(|| Error::external("rows of a complete checkpoint are lost"));
                 Cause::Lost { checkpoint, visible, error: error.with("checkpoint", checkpoint) }
             }
         }

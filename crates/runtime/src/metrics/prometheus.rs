@@ -7,14 +7,20 @@ use super::{MetricsSnapshot, OperatorSnapshot, TaskSnapshot};
 /// Where a metric comes from, and its value.
 type Sample = (String, String);
 
+/// Before the names of what a job measures as a whole, as Flink's job manager does.
+const JOB: &str = "flink_jobmanager_job_";
+/// Before the names of what its tasks measure.
+const TASK: &str = "flink_taskmanager_job_";
+
 /// The text format (version 0.0.4) of jobs' metrics, for `GET /metrics`. Samples of a name stand together, whichever
 /// job they are of.
 pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
     let mut text = String::new();
+    job_metrics(&mut text, jobs);
     let tasks = || jobs.iter().flat_map(|job| job.tasks.iter().map(move |task| (job, task)));
     let task_gauge = |text: &mut String, name: &str, value: fn(&TaskSnapshot) -> Option<f64>| {
         let samples = tasks().filter_map(|(job, task)| Some((task_labels(job, task), value(task)?.to_string())));
-        family(text, &format!("task_{name}"), "gauge", samples);
+        family(text, &format!("{TASK}task_{name}"), "gauge", samples);
     };
     task_gauge(&mut text, "busyTimeMsPerSecond", |task| Some(task.busy_ms_per_second));
     task_gauge(&mut text, "backPressuredTimeMsPerSecond", |task| Some(task.backpressured_ms_per_second));
@@ -25,7 +31,7 @@ pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
         let samples = operators().filter_map(|(job, task, operator)| {
             Some((operator_labels(job, task, operator), value(operator)?.to_string()))
         });
-        family(text, &format!("task_operator_{name}"), kind, samples);
+        family(text, &format!("{TASK}task_operator_{name}"), kind, samples);
     };
     operator_metric(&mut text, "numRecordsIn", "counter", |operator| Some(operator.records_in.into()));
     operator_metric(&mut text, "numRecordsOut", "counter", |operator| Some(operator.records_out.into()));
@@ -43,9 +49,24 @@ pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
             let values = operator.counters.iter().filter(|(counter, _)| *counter == name);
             values.map(move |(_, value)| (operator_labels(job, task, operator), value.to_string()))
         });
-        family(&mut text, &format!("task_operator_{}", metric_name(name)), "counter", samples);
+        family(&mut text, &format!("{TASK}task_operator_{}", metric_name(name)), "counter", samples);
     }
     text
+}
+
+/// Restarts and checkpoints: gauges all, as in Flink. Of the last checkpoint nothing is said while there is none.
+fn job_metrics(text: &mut String, jobs: &[MetricsSnapshot]) {
+    let mut gauge = |name: &str, value: fn(&MetricsSnapshot) -> Option<u128>| {
+        let samples = jobs.iter().filter_map(|job| Some((job_labels(job), value(job)?.to_string())));
+        family(text, &format!("{JOB}{name}"), "gauge", samples);
+    };
+    gauge("numRestarts", |job| Some(job.restarts.into()));
+    gauge("numberOfCompletedCheckpoints", |job| Some(job.checkpoints.completed.into()));
+    gauge("numberOfFailedCheckpoints", |job| Some(job.checkpoints.failed.into()));
+    gauge("numberOfInProgressCheckpoints", |job| Some(job.checkpoints.in_progress.into()));
+    gauge("lastCheckpointDuration", |job| job.checkpoints.last.map(|_| job.checkpoints.last_duration.as_millis()));
+    gauge("lastCheckpointSize", |job| job.checkpoints.last.map(|_| job.checkpoints.last_size.into()));
+    gauge("lastCheckpointFullSize", |job| job.checkpoints.last.map(|_| job.checkpoints.last_full_size.into()));
 }
 
 fn family(text: &mut String, name: &str, kind: &str, samples: impl Iterator<Item = Sample>) {
@@ -54,10 +75,16 @@ fn family(text: &mut String, name: &str, kind: &str, samples: impl Iterator<Item
         return;
     }
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "# TYPE flink_taskmanager_job_{name} {kind}");
+    let _ = writeln!(text, "# TYPE {name} {kind}");
     for (labels, value) in samples {
-        let _ = writeln!(text, "flink_taskmanager_job_{name}{{{labels}}} {value}");
+        let _ = writeln!(text, "{name}{{{labels}}} {value}");
     }
+}
+
+fn job_labels(job: &MetricsSnapshot) -> String {
+    let mut labels = String::new();
+    label(&mut labels, "job_name", &job.job);
+    labels
 }
 
 fn task_labels(job: &MetricsSnapshot, task: &TaskSnapshot) -> String {
@@ -89,7 +116,7 @@ fn metric_name(name: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use riverrun_protocol::JobStatus;
+    use riverrun_protocol::{CheckpointId, JobStatus};
 
     use super::*;
     use crate::{CheckpointStatistics, OperatorKind};
@@ -122,15 +149,14 @@ mod tests {
             in_pool_usage: None,
             operators: vec![operator],
         };
-        let job =
-            MetricsSnapshot {
-                job: "j".into(),
-                status: JobStatus::Running,
-                uptime: Duration::ZERO,
-                restarts: 0,
-                checkpoints: CheckpointStatistics::default(),
-                tasks: vec![task],
-            };
+        let job = MetricsSnapshot {
+            job: "j".into(),
+            status: JobStatus::Running,
+            uptime: Duration::ZERO,
+            restarts: 0,
+            checkpoints: CheckpointStatistics::default(),
+            tasks: vec![task],
+        };
         let text = prometheus_text(&[job]);
         let lines: Vec<&str> = text.lines().collect();
         let labels = r#"job_name="j",task_name="Source: \"t\"",subtask_index="1""#;
@@ -151,5 +177,48 @@ mod tests {
             assert!(lines.contains(&expected.as_str()), "{expected}\nis not in\n{text}");
         }
         assert!(!text.contains("currentInputWatermark") && !text.contains("inPoolUsage"), "{text}");
+    }
+
+    #[test]
+    fn checkpoints_and_restarts_are_the_jobs() {
+        let checkpoints = CheckpointStatistics {
+            completed: 4,
+            failed: 1,
+            in_progress: 1,
+            last: Some(CheckpointId(6)),
+            last_duration: Duration::from_millis(12),
+            last_full_size: 700,
+            last_size: 70,
+        };
+        let job = |name: &str, checkpoints| MetricsSnapshot {
+            job: name.into(),
+            status: JobStatus::Running,
+            uptime: Duration::ZERO,
+            restarts: 2,
+            checkpoints,
+            tasks: Vec::new(),
+        };
+        let text = prometheus_text(&[job("a", checkpoints), job("b", CheckpointStatistics::default())]);
+        let expected = "\
+# TYPE flink_jobmanager_job_numRestarts gauge
+flink_jobmanager_job_numRestarts{job_name=\"a\"} 2
+flink_jobmanager_job_numRestarts{job_name=\"b\"} 2
+# TYPE flink_jobmanager_job_numberOfCompletedCheckpoints gauge
+flink_jobmanager_job_numberOfCompletedCheckpoints{job_name=\"a\"} 4
+flink_jobmanager_job_numberOfCompletedCheckpoints{job_name=\"b\"} 0
+# TYPE flink_jobmanager_job_numberOfFailedCheckpoints gauge
+flink_jobmanager_job_numberOfFailedCheckpoints{job_name=\"a\"} 1
+flink_jobmanager_job_numberOfFailedCheckpoints{job_name=\"b\"} 0
+# TYPE flink_jobmanager_job_numberOfInProgressCheckpoints gauge
+flink_jobmanager_job_numberOfInProgressCheckpoints{job_name=\"a\"} 1
+flink_jobmanager_job_numberOfInProgressCheckpoints{job_name=\"b\"} 0
+# TYPE flink_jobmanager_job_lastCheckpointDuration gauge
+flink_jobmanager_job_lastCheckpointDuration{job_name=\"a\"} 12
+# TYPE flink_jobmanager_job_lastCheckpointSize gauge
+flink_jobmanager_job_lastCheckpointSize{job_name=\"a\"} 70
+# TYPE flink_jobmanager_job_lastCheckpointFullSize gauge
+flink_jobmanager_job_lastCheckpointFullSize{job_name=\"a\"} 700
+";
+        assert_eq!(text, expected);
     }
 }

@@ -101,7 +101,8 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
             snapshot = operator.snapshot(request)?;
             Ok(())
         })?;
-        states.extend(snapshot.map(|snapshot| NodeState { node: self.probe.node(), state: Frozen::Operator(snapshot) }));
+        states
+            .extend(snapshot.map(|snapshot| NodeState { node: self.probe.node(), state: Frozen::Operator(snapshot) }));
         self.out.next.barrier(barrier, states)
     }
 

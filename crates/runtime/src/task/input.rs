@@ -91,10 +91,7 @@ impl<B: Data> GateTask<'_, B> {
                 }
                 Action::Abort(checkpoint) => {
                     let build = self.build;
-                    build.execution.shared.tell(AttemptEvent::Declined {
-                        checkpoint,
-                        task: build.task,
-                    });
+                    build.execution.shared.tell(AttemptEvent::Declined { checkpoint, task: build.task });
                 }
             }
         }

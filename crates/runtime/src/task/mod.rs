@@ -25,7 +25,7 @@ pub(crate) use source::SourceTask;
 
 use crate::gate::Gate;
 use crate::graph::{Plan, Ship, WireEnd};
-use crate::job::{Execution, AttemptEvent};
+use crate::job::{AttemptEvent, Execution};
 use crate::metrics::{OperatorMetrics, TaskMetrics};
 use crate::state::NodeState;
 use crate::{Barrier, Data, KeyGroupRange, OperatorContext};
@@ -158,7 +158,6 @@ impl TaskBuild<'_> {
             states,
         });
     }
-
 }
 
 /// Hides a link's type of batches until [`restore`] gives it back.

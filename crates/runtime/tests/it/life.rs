@@ -218,7 +218,9 @@ fn a_cancel_after_a_stop_does_not_wait_for_a_slow_sink() {
     let sink = Collect::acting(|context, _| context.cancellation.sleep(Duration::from_secs(600)));
     unbounded(&name, &mut graph, &sink);
     let job = graph.start().unwrap();
-    eventually("the source waits for the sink", || job.metrics().tasks.first().is_some_and(|task| !task.backpressured.is_zero()));
+    eventually("the source waits for the sink", || {
+        job.metrics().tasks.first().is_some_and(|task| !task.backpressured.is_zero())
+    });
     job.stop();
     eventually("the stop is heard", || job.status() == JobStatus::Finishing);
     job.cancel();

@@ -11,4 +11,5 @@ mod failures;
 mod life;
 mod measures;
 mod random_graphs;
+mod recovery;
 mod timers;

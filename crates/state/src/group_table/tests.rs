@@ -46,6 +46,7 @@ fn equal_keys_share_a_slot_null_is_a_key_and_keys_come_back_as_they_were() {
         let slots = intern(&mut table, &columns);
         assert_eq!(slots, [0, 1, 0, 1, 2], "{types:?}");
         assert_eq!(&table.keys(&slots).unwrap(), &columns, "{types:?}");
+        assert_eq!(&table.freeze(&slots).unwrap().get().unwrap(), &columns, "{types:?}");
         assert!(table.keys(&[]).unwrap().iter().all(|column| column.is_empty()));
     }
 }

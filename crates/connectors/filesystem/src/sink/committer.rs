@@ -40,11 +40,14 @@ impl PartCommitter {
         Self { table: table.to_owned(), folder, owner }
     }
 
-    fn commit_all(&self, committables: &[Committable], then_clean: bool) -> Result<Commit> {
-        let parts = committables.iter().map(PreparedPart::decode).collect::<Result<Vec<_>>>()?;
-        let committed = publish(&parts)?;
-        if then_clean && matches!(committed, Commit::Done) {
-            for folder in folders(&parts).into_iter().chain([&*self.folder]) {
+    fn take_over(&self, restored: Option<CheckpointId>, parts: &[PreparedPart]) -> Result<Commit> {
+        if restored.is_none() {
+            // A job that begins anew counts its checkpoints anew.
+            self.owner.forget_committed(&self.folder)?;
+        }
+        let committed = publish(parts)?;
+        if matches!(committed, Commit::Done) {
+            for folder in folders(parts).into_iter().chain([&*self.folder]) {
                 self.owner.remove_earlier(folder)?;
             }
         }
@@ -63,13 +66,17 @@ impl PartCommitter {
 }
 
 impl Committer for PartCommitter {
-    fn recover(&mut self, _restored: Option<CheckpointId>, committables: &[Committable]) -> Result<Commit> {
-        self.place(self.commit_all(committables, true))
+    fn recover(&mut self, restored: Option<CheckpointId>, committables: &[Committable]) -> Result<Commit> {
+        self.place(decoded(committables).and_then(|parts| self.take_over(restored, &parts)))
     }
 
     fn commit(&mut self, _checkpoint: CheckpointId, committables: &[Committable]) -> Result<Commit> {
-        self.place(self.commit_all(committables, false))
+        self.place(decoded(committables).and_then(|parts| publish(&parts)))
     }
+}
+
+fn decoded(committables: &[Committable]) -> Result<Vec<PreparedPart>> {
+    committables.iter().map(PreparedPart::decode).collect()
 }
 
 /// Gives all parts their names, or none where one is lost and no other has its name yet.

@@ -20,7 +20,7 @@ mod writer;
 
 use std::path::PathBuf;
 
-use riverrun_base::Result;
+use riverrun_base::{Error, Result};
 use riverrun_connect::{Commits, Committer, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::ChangelogMode;
 use riverrun_formats::Format;
@@ -59,10 +59,18 @@ impl FilesystemSink {
 }
 
 impl FilesystemSink {
-    /// The folder's absolute path.
+    /// The folder's absolute path; it need not exist.
+    ///
+    /// # Errors
+    /// It is a file.
     fn folder(&self) -> Result<PathBuf> {
         let folder = std::path::absolute(&self.folder);
-        folder.map_err(|error| failed("cannot resolve a path", &self.folder, error))
+        let folder = folder.map_err(|error| failed("cannot resolve a path", &self.folder, error))?;
+        if folder.is_file() {
+            let error = Error::user("the path of a sink is a folder, and this is a file");
+            return Err(error.with("path", folder.display()).with("option", "path"));
+        }
+        Ok(folder)
     }
 }
 

@@ -82,6 +82,14 @@ impl Owner {
         fs::rename(&new, &path).map_err(|error| failed("cannot rename to", &path, error))
     }
 
+    /// Nothing is known any more.
+    ///
+    /// # Errors
+    /// The file that says so cannot be removed.
+    pub(super) fn forget_committed(&self, folder: &Path) -> Result<()> {
+        remove(&self.committed_file(folder))
+    }
+
     fn committed_file(&self, folder: &Path) -> PathBuf {
         folder.join(format!(".committed.{}", self.sink))
     }

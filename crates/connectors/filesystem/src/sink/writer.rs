@@ -37,7 +37,7 @@ impl PartWriter {
     /// Makes the folder if need be.
     ///
     /// # Errors
-    /// It cannot be made, or is a file.
+    /// It cannot be made.
     pub(super) fn new(
         table: &str,
         folder: PathBuf,
@@ -45,10 +45,6 @@ impl PartWriter {
         encoder: Box<dyn Encoder>,
         policy: RollingPolicy,
     ) -> Result<Self> {
-        if folder.is_file() {
-            let error = Error::user("the path of a sink is a folder, and this is a file");
-            return Err(error.with("path", folder.display()).with("option", "path"));
-        }
         make_folder(&folder)?;
         Ok(Self {
             table: table.to_owned(),

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,6 +186,9 @@ fn parts_that_a_reader_has_taken_away_are_not_missed() {
     // A savepoint is restored as another job.
     let mut recovers = committer(path, &attempt("another", "o", 1));
     assert!(matches!(recovers.recover(Some(CheckpointId(1)), &parts).unwrap(), Commit::Done));
+    // A job that begins anew under the same id has a checkpoint 1 of its own.
+    assert!(matches!(commits.recover(None, &[]).unwrap(), Commit::Done));
+    assert!(matches!(commits.commit(CheckpointId(1), &parts).unwrap(), Commit::Lost { .. }));
 }
 
 #[test]
@@ -299,7 +302,7 @@ fn a_commit_that_is_killed_in_the_middle_is_finished_by_the_next_attempt() {
         fs::write(path.join("_prepared"), parts.iter().map(hex).collect::<String>()).unwrap();
         let uuid = hidden(path)[0].strip_prefix('.').unwrap().split_once("-0-").unwrap().0.to_owned();
         let first = path.join(format!("{uuid}-0-0"));
-        let mut child = process("commits_all", path, "").spawn().unwrap();
+        let mut child = process("commits_all", path, "").stdout(Stdio::null()).spawn().unwrap();
         while !first.exists() && child.try_wait().unwrap().is_none() {}
         child.kill().unwrap();
         let status = child.wait().unwrap();

@@ -24,7 +24,7 @@ use crate::retry::{Failure, Outcome};
 use crate::url::{File, Location};
 use crate::values::{Column, RowsBuilder};
 
-pub(crate) use sqlite::{Delivery, Sqlite};
+pub(crate) use sqlite::{Delivered, Delivery, Sqlite};
 pub(crate) use transactions::{Standing, TransactionClient, connect as connect_for_transactions};
 
 /// Rows to write in one transaction, as indices into columns. No key is in both lists.

@@ -22,7 +22,7 @@ use crate::values::{RowsBuilder, Scalar, parse_decimal, write_decimal};
 
 mod commits;
 
-pub(crate) use commits::Delivery;
+pub(crate) use commits::{Delivered, Delivery};
 
 pub(crate) struct Sqlite {
     connection: Connection,

@@ -22,6 +22,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Transactions {
     link: Link,
     owner: Owner,
+    attempt: u64,
     system: System,
     retrying: Retrying,
 }
@@ -35,7 +36,7 @@ impl Transactions {
         let remote = look_up(&table, client.client()).map_err(place)?;
         client.check(&remote::for_writing(&table, &remote)?, context.parallelism).map_err(place)?;
         let link = Link { table, io, client: Some(client) };
-        Ok(Self { link, owner: Owner::of(&context.job), system, retrying })
+        Ok(Self { link, owner: Owner::of(&context.job), attempt: context.job.attempt, system, retrying })
     }
 
     fn commit_all(&mut self, transactions: &[Prepared]) -> Result<Commit> {
@@ -113,12 +114,16 @@ impl Committer for Transactions {
             // what else there is may be needed to see what happened
             return Ok(committed);
         }
-        let (link, owner) = (&mut self.link, &self.owner);
+        let (link, owner, attempt) = (&mut self.link, &self.owner, self.attempt);
         self.retrying.run("what earlier attempts have left is rolled back", || {
             link.with(|client| {
                 for branch in client.prepared(owner)? {
+                    // a process that was frozen here, and wakes, takes nothing from the attempt that has replaced it
+                    if restored.is_some() && branch.attempt > attempt {
+                        continue;
+                    }
                     if !transactions.iter().any(|kept| kept.owner == *owner && kept.branch == branch) {
-                        tracing::info!("transaction {owner}-{branch} of an earlier attempt is rolled back");
+                        tracing::info!("transaction {owner}-{branch}, which no checkpoint needs, is rolled back");
                         client.roll_back(owner, &branch)?;
                     }
                 }

@@ -15,7 +15,7 @@ use riverrun_protocol::CheckpointId;
 
 use super::{Branch, Owner, Prepared};
 use crate::buffer::{Buffer, Reduced};
-use crate::client::{self, Changes, Delivery, Io, Sqlite};
+use crate::client::{self, Changes, Delivered, Delivery, Io, Sqlite};
 use crate::dialect::{self, WriteSql};
 use crate::options::Table;
 use crate::remote::{self, Target};
@@ -178,6 +178,8 @@ pub(super) struct Rows {
     target: Target,
     sql: WriteSql,
     owner: Owner,
+    /// The latest checkpoint that was committed here.
+    latest: Option<CheckpointId>,
     retrying: Retrying,
 }
 
@@ -194,6 +196,7 @@ impl Rows {
             sql: dialect::write_sql(&target),
             sqlite: Some(sqlite),
             owner: Owner::of(&context.job),
+            latest: None,
             retrying,
             target,
             io,
@@ -202,8 +205,9 @@ impl Rows {
         })
     }
 
-    /// Writes them in the order of the list.
-    fn deliver(&mut self, committables: &[Committable]) -> Result<()> {
+    /// Writes them in the order of the list. Returns the checkpoint of this job that has superseded them, if any.
+    fn deliver(&mut self, committables: &[Committable]) -> Result<Option<i64>> {
+        let mut superseded = None;
         let schema = self.table.context.physical_schema();
         for committable in committables {
             // one after the other, so that the rows of one only are in memory
@@ -215,10 +219,12 @@ impl Rows {
                 Changes { columns: &upserts.0, upserts: &upserts.1, deletes: &[] },
             ];
             let delivery = Delivery { owner: &name.owner, branch: &name.branch, checkpoint, changes: &changes };
-            let written = self.run("rows are written", |sqlite, target, sql| sqlite.deliver(&delivery, target, sql))?;
-            tracing::debug!("{} rows of checkpoint {checkpoint}: {written}", name.rows);
+            match self.run("rows are written", |sqlite, target, sql| sqlite.deliver(&delivery, target, sql))? {
+                Delivered::Superseded(later) => superseded = Some(later),
+                Delivered::Now | Delivered::Before => {}
+            }
         }
-        Ok(())
+        Ok(superseded)
     }
 
     fn run<T>(&mut self, what: &str, mut work: impl FnMut(&Sqlite, &Target, &WriteSql) -> Outcome<T>) -> Result<T> {
@@ -256,12 +262,22 @@ impl Committer for Rows {
             let owner = self.owner.clone();
             self.run("what was delivered is forgotten", |sqlite, _, _| sqlite.forget_commits(&owner, None))?;
         }
+        // superseded: the user went back to an old checkpoint or savepoint
         self.deliver(committables)?;
         Ok(Commit::Done)
     }
 
     fn commit(&mut self, checkpoint: CheckpointId, committables: &[Committable]) -> Result<Commit> {
-        self.deliver(committables)?;
+        let superseded = self.deliver(committables)?;
+        if let Some(later) = superseded.filter(|_| self.latest.is_none_or(|latest| latest <= checkpoint)) {
+            return Err(Error::user(format!(
+                "the table riverrun_commits has checkpoint {later} of this job, and now checkpoint {checkpoint} comes"
+            ))
+            .with("table", &self.table.context.name)
+            .with("job", &self.owner.job)
+            .hint("where the job's checkpoints were removed on purpose, delete its rows from riverrun_commits"));
+        }
+        self.latest = self.latest.max(Some(checkpoint));
         if !committables.is_empty() {
             let (owner, checkpoint) = (self.owner.clone(), stored(checkpoint)?);
             self.run("old deliveries are forgotten", |sqlite, _, _| sqlite.forget_commits(&owner, Some(checkpoint)))?;

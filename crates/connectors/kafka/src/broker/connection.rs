@@ -58,8 +58,7 @@ impl Connection {
     pub(super) async fn open(address: &str, login: Option<&Login>, client_id: &str) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let mut connection =
-            Self { stream, correlation: 0, offered: HashMap::new(), client_id: client_id.to_owned() };
+        let mut connection = Self { stream, correlation: 0, offered: HashMap::new(), client_id: client_id.to_owned() };
         let (code, offered) = connection.exchange(&ApiVersions).await?;
         if code != 0 {
             return Err(Failure::Refused(too_old(address, ApiVersions::NAME)));
@@ -170,10 +169,7 @@ mod tests {
     #[test]
     fn an_answer_to_another_question_is_refused() {
         assert!(body(&Commit { id: "a", producer: 7, epoch: 2 }, &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 51, 0], 9).is_err());
-        assert_eq!(
-            body(&Commit { id: "a", producer: 7, epoch: 2 }, &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 51, 0], 9),
-            Ok(51)
-        );
+        assert_eq!(body(&Commit { id: "a", producer: 7, epoch: 2 }, &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 51, 0], 9), Ok(51));
     }
 
     #[test]
@@ -189,8 +185,13 @@ mod tests {
         answer.count(1).text("t").count(2).i32(0).i32(1).no_tags().no_tags().no_tags();
         let (id, code, described) = body(&DescribeTransactions(&["id"]), &answer.0, 1).unwrap().remove(0);
         assert_eq!((id.as_str(), code), ("id", 0));
-        let expected =
-            super::super::messages::Described { state: "Ongoing".into(), start_ms: 12, producer: 5, epoch: 3, partitions: 2 };
+        let expected = super::super::messages::Described {
+            state: "Ongoing".into(),
+            start_ms: 12,
+            producer: 5,
+            epoch: 3,
+            partitions: 2,
+        };
         assert_eq!(described, expected);
     }
 }

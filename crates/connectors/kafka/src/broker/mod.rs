@@ -19,7 +19,9 @@ use riverrun_connect::{Cancellation, io_runtime};
 use tokio::runtime::Handle;
 
 use connection::{Connection, Failure};
-use messages::{BrokerSetting, Brokers, Commit, DescribeTransactions, FindCoordinator, InitProducerId, ListTransactions, Request};
+use messages::{
+    BrokerSetting, Brokers, Commit, DescribeTransactions, FindCoordinator, InitProducerId, ListTransactions, Request,
+};
 
 pub(crate) use connection::Login;
 pub(crate) use messages::Described;
@@ -129,7 +131,9 @@ impl Coordinators {
                 return Err(error.hint(hint).retryable());
             }
             let brokers = attempt!(this.ask_anyone(&Brokers));
-            let Some((broker, address)) = brokers.first() else { return Ok(Attempt::Again("there is no broker".into())) };
+            let Some((broker, address)) = brokers.first() else {
+                return Ok(Attempt::Again("there is no broker".into()));
+            };
             let setting = BrokerSetting { broker: *broker, name: "transaction.max.timeout.ms" };
             let (code, value) = attempt!(this.ask(address, &setting));
             let value = value.and_then(|value| value.parse().ok()).filter(|_| code == 0);

@@ -25,7 +25,7 @@ struct Topic<'a> {
 fn topic(broker: &KafkaServer) -> Topic<'_> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.bootstrap()).set("group.id", "crashes").set("enable.auto.commit", "false");
-    config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+    config.set("isolation.level", "read_committed").set("enable.partition.eof", "true").set("fetch.wait.max.ms", "5");
     Topic { broker, name: broker.topic("tx_crashes", 1), reader: config.create().unwrap() }
 }
 

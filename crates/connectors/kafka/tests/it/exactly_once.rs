@@ -159,7 +159,10 @@ fn timeouts_that_cannot_work_are_refused_before_the_first_row() {
     // The broker allows 15 minutes.
     let (kind, error) = refused("3600000", 10).unwrap();
     assert_eq!(kind, Kind::User);
-    assert!(error.contains("transaction.max.timeout.ms") && error.contains("3600s") && error.contains("900s"), "{error}");
+    assert!(
+        error.contains("transaction.max.timeout.ms") && error.contains("3600s") && error.contains("900s"),
+        "{error}"
+    );
     let (kind, error) = refused("60000", 60).unwrap();
     assert_eq!(kind, Kind::User);
     assert!(error.contains("properties.transaction.timeout.ms"), "{error}");

@@ -83,9 +83,10 @@ fn aborts_what_is_left_after_rescaling(broker: &KafkaServer) {
     let mut writers: Vec<_> = (0..3).map(|subtask| attempt.writer(subtask)).collect();
     let mut interval = |checkpoint: u64| -> Vec<Committable> {
         let rows = i64::try_from(checkpoint).unwrap() * 100;
-        let each = writers.iter_mut().zip(0..).flat_map(|(writer, n)| {
-            writer.write_and_prepare(rows + n * 10..rows + n * 10 + 10, checkpoint)
-        });
+        let each = writers
+            .iter_mut()
+            .zip(0..)
+            .flat_map(|(writer, n)| writer.write_and_prepare(rows + n * 10..rows + n * 10 + 10, checkpoint));
         each.collect()
     };
     let first = interval(1);
@@ -118,8 +119,7 @@ fn jobs_whose_prefixes_begin_alike_do_not_meet() {
     let prefix = unique("p");
     let job = |suffix: &str| Attempt::first(&topic, &format!("{prefix}{suffix}"));
     let others: Vec<Attempt> = ["b", "-b", "-b-c"].map(job).into_iter().collect();
-    let prepared: Vec<_> =
-        others.iter().zip(0..).map(|(other, n)| other.writer(0).write_and_prepare([n], 1)).collect();
+    let prepared: Vec<_> = others.iter().zip(0..).map(|(other, n)| other.writer(0).write_and_prepare([n], 1)).collect();
     let _committer = job("").recover(&[]);
     for (other, prepared) in others.iter().zip(&prepared) {
         done(other.committer().commit(CheckpointId(1), prepared));
@@ -162,8 +162,7 @@ fn a_writer_that_outlives_its_attempt_writes_nothing_more() {
 fn notices_what_the_broker_gave_up(broker: &KafkaServer) {
     let topic = broker.topic("tx_given_up", 2);
     let patient = Attempt::with(&broker.bootstrap(), &topic, &topic, &[]);
-    let hasty =
-        Attempt::with(&broker.bootstrap(), &topic, &topic, &[("properties.transaction.timeout.ms", "1000")]);
+    let hasty = Attempt::with(&broker.bootstrap(), &topic, &topic, &[("properties.transaction.timeout.ms", "1000")]);
     let mut committer = patient.recover(&[]);
     let (mut writer, mut late) = (patient.writer(0), hasty.writer(1));
     let given_up = |late: &[Committable], patient: &Attempt| {
@@ -181,7 +180,10 @@ fn notices_what_the_broker_gave_up(broker: &KafkaServer) {
     let both: Vec<Committable> = kept.iter().chain(&gone).cloned().collect();
     let (is_visible, error) = lost(committer.commit(CheckpointId(1), &both));
     assert!(!is_visible, "{error}");
-    assert!(error.contains("3 rows") && error.contains("transaction.timeout.ms") && error.contains("checkpoint: 1"), "{error}");
+    assert!(
+        error.contains("3 rows") && error.contains("transaction.timeout.ms") && error.contains("checkpoint: 1"),
+        "{error}"
+    );
     // Nothing is visible, so that the job can go back to the checkpoint before.
     assert!(visible(broker, &topic).is_empty());
     let (is_visible, _) = lost(patient.next(Some(1)).committer().recover(Some(CheckpointId(1)), &both));

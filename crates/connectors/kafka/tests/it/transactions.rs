@@ -84,7 +84,11 @@ impl Writer {
         self.writer.prepare(CheckpointId(checkpoint)).unwrap()
     }
 
-    pub(crate) fn write_and_prepare(&mut self, rows: impl IntoIterator<Item = i64>, checkpoint: u64) -> Vec<Committable> {
+    pub(crate) fn write_and_prepare(
+        &mut self,
+        rows: impl IntoIterator<Item = i64>,
+        checkpoint: u64,
+    ) -> Vec<Committable> {
         self.write(rows);
         self.prepare(checkpoint)
     }

@@ -46,6 +46,12 @@ impl Assignments {
         &self.mailboxes
     }
 
+    /// Deals out what a checkpoint has, before the first barrier can be posted: a checkpoint that did not know it would lose it.
+    pub(crate) fn restore(&self, from: RestoredSource) -> Result<()> {
+        self.state().known.extend(from.known);
+        if from.unfinished.is_empty() { Ok(()) } else { self.deal(from.unfinished, false) }
+    }
+
     /// Lets every reader send a barrier. Answers which splits are known: each of those is finished, or in a reader's state.
     pub(crate) fn barrier(&self, barrier: Barrier, after: AfterBarrier) -> Vec<SplitId> {
         let state = self.state();
@@ -108,21 +114,18 @@ pub(crate) fn run(execution: &Execution, node: usize, assignments: &Assignments)
     };
     let mut enumerator =
         source.body.enumerator(&context)?.ok_or_else(|| Error::internal("a node that is no source has no splits"))?;
-    let RestoredSource { known, unfinished } = execution.restored_source(node)?;
-    assignments.state().known.extend(known.iter().cloned());
+    let known: Vec<SplitId> = assignments.state().known.iter().cloned().collect();
     if !known.is_empty() {
         enumerator.restore(&known);
     }
-    let mut restored = unfinished;
     let mut has_worked = false;
     loop {
         let retries = if has_worked { execution.graph.settings.discovery_retries } else { 0 };
         let discovery = discover(&mut *enumerator, &context, &execution.graph.settings, retries)?;
         has_worked = true;
         let again = discovery.again;
-        let mut splits = std::mem::take(&mut restored);
-        splits.extend(discovery.splits.into_iter().map(|split| AssignedSplit { split, watermark: None }));
-        assignments.deal(splits, again.is_none())?;
+        let new = discovery.splits.into_iter().map(|split| AssignedSplit { split, watermark: None });
+        assignments.deal(new.collect(), again.is_none())?;
         match again {
             Some(pause) => context.cancellation.sleep(pause)?,
             None => return Ok(()),

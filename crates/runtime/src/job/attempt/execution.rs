@@ -11,7 +11,7 @@ use riverrun_base::{Error, Result};
 use riverrun_connect::JobContext;
 use riverrun_protocol::job_state::{Ending, Event};
 
-use super::enumerator::{self, Assignments, RestoredSource};
+use super::enumerator::{self, Assignments};
 use super::{Attempt, AttemptEvent, Shared};
 use crate::graph::{Gates, Plan};
 use crate::job::Restoration;
@@ -88,11 +88,6 @@ impl Execution {
         JobContext { operator: Arc::clone(&self.plan.uids[node]), ..self.job.clone() }
     }
 
-    /// What the checkpoint has of a source.
-    pub(crate) fn restored_source(&self, node: usize) -> Result<RestoredSource> {
-        self.restoration.as_ref().map_or_else(|| Ok(RestoredSource::default()), |from| from.source(&self.plan.uids[node]))
-    }
-
     /// What the checkpoint has of an operator, if it has anything.
     pub(crate) fn restored_operator(&self, node: usize, key_groups: KeyGroupRange) -> Result<Option<Restored>> {
         self.restoration.as_ref().map_or(Ok(None), |from| from.operator(&self.plan.uids[node], key_groups))
@@ -108,21 +103,24 @@ pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Re
         .iter()
         .map(|node| (node.kind == OperatorKind::Source).then(|| Arc::new(Assignments::new(node.parallelism))))
         .collect();
+    let AttemptSetup { job, restoration, waits_for_last_barrier } = setup;
+    if let Some(restoration) = &restoration {
+        for (uid, assignments) in plan.uids.iter().zip(&assignments) {
+            if let Some(assignments) = assignments {
+                assignments.restore(restoration.source(uid)?)?;
+            }
+        }
+    }
     let (specs, entries) = tasks_of(&graph, &plan, &gates);
     let shared = Arc::new(Shared::new(
         graph.name.clone(),
         gates.iter().flatten().flat_map(|gates| gates.controls.iter().cloned()).collect(),
-        assignments
-            .iter()
-            .enumerate()
-            .filter_map(|(node, assignments)| Some((node, assignments.clone()?)))
-            .collect(),
+        assignments.iter().enumerate().filter_map(|(node, assignments)| Some((node, assignments.clone()?))).collect(),
         Registry::new(entries),
         specs.len(),
         tell,
     ));
     let timeout = graph.settings.cancellation_timeout;
-    let AttemptSetup { job, restoration, waits_for_last_barrier } = setup;
     let execution = Arc::new(Execution {
         graph,
         plan,

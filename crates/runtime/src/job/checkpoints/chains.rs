@@ -94,9 +94,8 @@ mod tests {
             StateData::Inline(bytes) => bytes[0],
             StateData::Stored { .. } => 0,
         };
-        let shown = |chain: StateChain| {
-            (chain.key_groups.start, chain.key_groups.end, chain.files.iter().map(name).collect())
-        };
+        let shown =
+            |chain: StateChain| (chain.key_groups.start, chain.key_groups.end, chain.files.iter().map(name).collect());
         chain.files().into_iter().map(shown).collect()
     }
 

@@ -13,7 +13,7 @@ use riverrun_connect::{Cancellation, Commit, Committable, Committer, Counters, J
 use riverrun_protocol::CheckpointId;
 
 use crate::JobGraph;
-use crate::job::attempt::{caught};
+use crate::job::attempt::caught;
 
 /// What a committer's thread reports.
 #[derive(Debug)]
@@ -77,8 +77,9 @@ impl Committers {
                 }
             };
             let thread = std::thread::Builder::new().name(format!("{name} (committer)")).spawn(run);
-            let thread = thread
-                .map_err(|error| Error::external("the operating system gives no thread").caused_by(error).with("for", name))?;
+            let thread = thread.map_err(|error| {
+                Error::external("the operating system gives no thread").caused_by(error).with("for", name)
+            })?;
             committers.threads.insert(node, CommitterThread { commands, thread: Some(thread) });
         }
         Ok(committers)

@@ -97,7 +97,11 @@ impl Durable {
                     job_id.clone_from(&job.job_id);
                 }
                 (None, Recovery::Resume) => {
-                    tracing::info!(job = graph.name, directory, "there is no checkpoint of a job of this name: it begins anew");
+                    tracing::info!(
+                        job = graph.name,
+                        directory,
+                        "there is no checkpoint of a job of this name: it begins anew"
+                    );
                 }
                 (Some(job), Recovery::Fresh) => tracing::info!(
                     job = graph.name,
@@ -152,10 +156,16 @@ impl Durable {
             }
             let live = slots
                 .iter()
-                .filter(|(id, slot)| matches!(slot, SlotSummary::Completed { .. }) && restored.is_some_and(|last| *id <= last))
+                .filter(|(id, slot)| {
+                    matches!(slot, SlotSummary::Completed { .. }) && restored.is_some_and(|last| *id <= last)
+                })
                 .map(|(id, _)| *id)
                 .collect();
-            let skipped = slots.iter().filter(|(_, slot)| matches!(slot, SlotSummary::Skipped { .. })).map(|(id, _)| *id).collect();
+            let skipped = slots
+                .iter()
+                .filter(|(_, slot)| matches!(slot, SlotSummary::Skipped { .. }))
+                .map(|(id, _)| *id)
+                .collect();
             // What is left over costs room and nothing else.
             if let Err(error) = self.log.remove_leftovers(attempt) {
                 tracing::warn!(job = self.job_name, %error, "what an earlier attempt left behind could not be removed");
@@ -166,7 +176,8 @@ impl Durable {
                 (None, None) => None,
             };
             let starts_full = restored.is_none() && self.origin.is_some() && !self.claims;
-            let restoration = checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
+            let restoration =
+                checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
             return Ok(Takeover { slot, attempt, restoration, restored, live, skipped, starts_full });
         }
         Err(Error::external("other attempts of the job take over again and again")
@@ -176,27 +187,40 @@ impl Durable {
 
     fn without_log(&self, nodes: &[NodeIdentity], max_parallelism: usize) -> Result<Takeover> {
         let checkpoint = self.origin.as_ref().map(|origin| origin.checkpoint.clone());
-        let restoration = checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
+        let restoration =
+            checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
         let (slot, live) = (CheckpointId(0), Vec::new());
         Ok(Takeover { slot, attempt: 1, restoration, restored: None, live, skipped: Vec::new(), starts_full: false })
     }
 
     /// Checks that a checkpoint fits the job.
-    fn restoration(&self, checkpoint: Checkpoint, nodes: &[NodeIdentity], max_parallelism: usize) -> Result<Arc<Restoration>> {
+    fn restoration(
+        &self,
+        checkpoint: Checkpoint,
+        nodes: &[NodeIdentity],
+        max_parallelism: usize,
+    ) -> Result<Arc<Restoration>> {
         let place = |error: Error| error.with("checkpoint", checkpoint.id);
         for state in &checkpoint.operators {
             let Some(node) = nodes.iter().find(|node| node.uid == state.uid) else {
                 if self.allow_non_restored_state {
-                    tracing::warn!(operator = state.name, uid = state.uid, "the job has no such operator: its state is left out");
+                    tracing::warn!(
+                        operator = state.name,
+                        uid = state.uid,
+                        "the job has no such operator: its state is left out"
+                    );
                     continue;
                 }
                 let uids: BTreeSet<&str> = nodes.iter().map(|node| node.uid.as_str()).collect();
                 return Err(place(
-                    Error::user(format!("the job has no operator for the state of '{}', whose uid is '{}'", state.name, state.uid))
-                        .hint(format!(
-                            "its operators are {}; start with --allow-non-restored-state to leave that state out",
-                            uids.into_iter().collect::<Vec<_>>().join(", ")
-                        )),
+                    Error::user(format!(
+                        "the job has no operator for the state of '{}', whose uid is '{}'",
+                        state.name, state.uid
+                    ))
+                    .hint(format!(
+                        "its operators are {}; start with --allow-non-restored-state to leave that state out",
+                        uids.into_iter().collect::<Vec<_>>().join(", ")
+                    )),
                 ));
             };
             if state.kind != node.kind_tag() {
@@ -230,7 +254,8 @@ impl Durable {
     /// The log cannot be read.
     pub(crate) fn before(&self, lost: CheckpointId) -> Result<Option<CheckpointId>> {
         let slots = self.log.read()?;
-        let complete = |(id, slot): &&(CheckpointId, SlotSummary)| *id < lost && matches!(slot, SlotSummary::Completed { .. });
+        let complete =
+            |(id, slot): &&(CheckpointId, SlotSummary)| *id < lost && matches!(slot, SlotSummary::Completed { .. });
         Ok(slots.iter().rev().find(complete).map(|(id, _)| *id))
     }
 

@@ -70,7 +70,8 @@ impl Storing {
         let worker = Worker { log, attempt, chains, stops: Arc::clone(&stops) };
         let run = move || worker.run(&received, &report);
         let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(run);
-        let thread = thread.map_err(|error| Error::external("the operating system gives no thread").caused_by(error))?;
+        let thread =
+            thread.map_err(|error| Error::external("the operating system gives no thread").caused_by(error))?;
         Ok(Self { commands: Some(commands), thread: Some(thread), stops })
     }
 
@@ -162,12 +163,20 @@ impl Worker {
 
     /// Stores all states that a task froze, even if one of them fails, as the chains must not miss the others.
     fn store(&mut self, checkpoint: CheckpointId, subtask: usize, states: Vec<NodeState>) -> Result<Vec<StoredState>> {
-        let results: Vec<Result<StoredState>> =
-            states.into_iter().map(|NodeState { node, state }| self.store_node(checkpoint, node, subtask, state)).collect();
+        let results: Vec<Result<StoredState>> = states
+            .into_iter()
+            .map(|NodeState { node, state }| self.store_node(checkpoint, node, subtask, state))
+            .collect();
         results.into_iter().collect()
     }
 
-    fn store_node(&mut self, checkpoint: CheckpointId, node: usize, subtask: usize, frozen: Frozen) -> Result<StoredState> {
+    fn store_node(
+        &mut self,
+        checkpoint: CheckpointId,
+        node: usize,
+        subtask: usize,
+        frozen: Frozen,
+    ) -> Result<StoredState> {
         let mut state = SubtaskState { subtask: u32::try_from(subtask).unwrap_or(u32::MAX), ..SubtaskState::default() };
         let mut committables = Vec::new();
         match frozen {
@@ -178,7 +187,8 @@ impl Worker {
                 let chain = self.chains.get_mut(&(node, subtask));
                 let chain = chain.ok_or_else(|| Error::internal("state of an operator that nobody knows"))?;
                 let hint = format!("{checkpoint}-{node}-{subtask}");
-                let stored = snapshot.delta.map(|freeze| store_delta(&self.log, self.attempt, freeze, &hint)).transpose();
+                let stored =
+                    snapshot.delta.map(|freeze| store_delta(&self.log, self.attempt, freeze, &hint)).transpose();
                 let delta = stored.inspect_err(|_| chain.lose())?;
                 if !chain.push(delta, snapshot.suffices) {
                     return Err(Error::external("state that changed before this checkpoint could not be stored"));

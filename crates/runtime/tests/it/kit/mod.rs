@@ -1,5 +1,6 @@
 //! Test batches, sources, operators and sinks, good and bad.
 
+mod durable;
 mod operators;
 mod sinks;
 mod sources;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+pub use durable::*;
 pub use operators::*;
 use riverrun_base::{Error, Result};
 use riverrun_runtime::{Data, Exchange, JobGraph, JobSettings, OperatorContext, SplitOperator, key_group};

@@ -65,8 +65,13 @@ fn an_operator_that_sees_rows_one_by_one_emits_every_change() {
     let groups =
         crate::operators::Groups::new(&crate::operators::key_types(&query.input, &query.keys), &query.calls, true)
             .unwrap();
-    let aggregate =
-        crate::operators::GroupAggregate::new(query.keys.clone(), groups, true, batch_schema(&query.output()));
+    let aggregate = crate::operators::GroupAggregate::new(
+        query.keys.clone(),
+        groups,
+        true,
+        batch_schema(&query.output()),
+        crate::operators::StateOf::default(),
+    );
     let mut pipeline = Pipeline::single(query.input, RowAtATime(aggregate));
     assert_eq!(
         pipeline.rows(&["+I a 1", "-U a 1", "+U a 2", "+I a 3"]),

@@ -325,11 +325,13 @@ impl TransactionClient for Xa {
                 return Standing::Gone;
             };
             let name = branch.to_string();
-            // a checkpoint is committed after those before it, whose rows are then removed
-            if committed.iter().any(|(of, branch)| *of > checkpoint.0 || *branch == name) {
+            if committed.iter().any(|(_, branch)| *branch == name) {
                 Standing::Committed
             } else if prepared.contains(branch) {
                 Standing::Prepared
+            } else if committed.iter().any(|(of, _)| *of > checkpoint.0) {
+                // a checkpoint is committed after those before it, whose rows are then removed
+                Standing::Committed
             } else {
                 Standing::Gone
             }

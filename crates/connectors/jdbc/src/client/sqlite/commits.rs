@@ -11,6 +11,17 @@ use crate::retry::Outcome;
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS riverrun_commits (job TEXT NOT NULL, operator TEXT NOT NULL, \
      checkpoint INTEGER NOT NULL, branch TEXT NOT NULL, PRIMARY KEY (job, operator, checkpoint, branch)) WITHOUT ROWID";
 
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// It was written now.
+    Now,
+    /// It was in already.
+    Before,
+    /// It is not known, but one of this later checkpoint was in already.
+    Superseded(i64),
+}
+
 /// Rows that are written once.
 pub(crate) struct Delivery<'a> {
     pub(crate) owner: &'a Owner,
@@ -27,11 +38,11 @@ impl Sqlite {
         Ok(self.connection.execute_batch(CREATE)?)
     }
 
-    /// Writes one delivery, unless it is in already; all of it or nothing. Whether it was written now is returned.
-    pub(crate) fn deliver(&self, delivery: &Delivery<'_>, target: &Target, sql: &WriteSql) -> Outcome<bool> {
+    /// Writes one delivery, unless it or a later one is in already; all of it or nothing.
+    pub(crate) fn deliver(&self, delivery: &Delivery<'_>, target: &Target, sql: &WriteSql) -> Outcome<Delivered> {
         self.in_transaction(|| {
-            if self.has(delivery)? {
-                return Ok(false);
+            if let Some(earlier) = self.found(delivery)? {
+                return Ok(earlier);
             }
             for changes in delivery.changes {
                 self.write_all(target, sql, changes)?;
@@ -40,7 +51,7 @@ impl Sqlite {
                 "INSERT INTO riverrun_commits (job, operator, checkpoint, branch) VALUES (?1, ?2, ?3, ?4)",
                 (&delivery.owner.job, &delivery.owner.operator, delivery.checkpoint, delivery.branch.to_string()),
             )?;
-            Ok(true)
+            Ok(Delivered::Now)
         })
     }
 
@@ -54,15 +65,16 @@ impl Sqlite {
     }
 
     /// A checkpoint is delivered after those before it, which are then forgotten.
-    fn has(&self, Delivery { owner, branch, checkpoint, .. }: &Delivery<'_>) -> Outcome<bool> {
-        let found = self
+    fn found(&self, Delivery { owner, branch, checkpoint, .. }: &Delivery<'_>) -> Outcome<Option<Delivered>> {
+        let found: Option<(bool, i64)> = self
             .connection
             .query_row(
-                "SELECT 1 FROM riverrun_commits WHERE job = ?1 AND operator = ?2 AND (checkpoint > ?3 OR branch = ?4)",
+                "SELECT branch = ?4, checkpoint FROM riverrun_commits \
+                 WHERE job = ?1 AND operator = ?2 AND (checkpoint > ?3 OR branch = ?4) ORDER BY 1 DESC, 2 DESC LIMIT 1",
                 (&owner.job, &owner.operator, checkpoint, branch.to_string()),
-                |_| Ok(()),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        Ok(found.is_some())
+        Ok(found.map(|(itself, later)| if itself { Delivered::Before } else { Delivered::Superseded(later) }))
     }
 }

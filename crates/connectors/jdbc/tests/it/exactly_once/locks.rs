@@ -9,7 +9,7 @@ use riverrun_protocol::CheckpointId;
 use riverrun_testkit::tcp::Proxy;
 use riverrun_testkit::{mariadb, postgres};
 
-use super::job::{Job, commit, on_databases_with_transactions, prepare};
+use super::job::{Job, commit, done, on_databases_with_transactions, prepare};
 use crate::database::Database;
 use crate::write::changes;
 
@@ -18,6 +18,7 @@ on_databases_with_transactions!(
     two_writers_of_one_key_end_in_an_error_that_a_restart_mends,
     neighbouring_keys_do_not_wait_for_each_other,
     what_a_frozen_attempt_prepares_later_gives_way,
+    a_recovery_that_wakes_late_takes_nothing_from_the_next_attempt,
     rows_that_outgrow_the_memory_go_into_the_transaction,
     a_transaction_that_alone_has_rows_fails_with_its_connection,
 );
@@ -98,6 +99,21 @@ fn what_a_frozen_attempt_prepares_later_gives_way(database: &Database) {
     let committables = job.insert(writer.as_mut(), 2, 1);
     commit(committer.as_mut(), 2, &committables);
     assert_eq!((job.rows(database).as_str(), job.prepared(database)), ("1 1", 0));
+}
+
+fn a_recovery_that_wakes_late_takes_nothing_from_the_next_attempt(database: &Database) {
+    let job = Job::new(database, &[0]);
+    let first = job.insert(job.writer(1, 0).as_mut(), 1, 1);
+    let mut frozen = job.committer(2);
+    let mut committer = job.recovered(3, Some(1), &first);
+    let second = job.insert(job.writer(3, 0).as_mut(), 2, 2);
+    done(frozen.recover(Some(CheckpointId(1)), &first));
+    commit(committer.as_mut(), 2, &second);
+    assert_eq!(job.rows(database), "1 1, 2 2");
+    // at the end of a job, what its own attempt has left goes
+    job.insert(job.writer(3, 0).as_mut(), 3, 3);
+    done(committer.recover(Some(CheckpointId(2)), &second));
+    assert_eq!((job.rows(database).as_str(), job.prepared(database)), ("1 1, 2 2", 0));
 }
 
 fn long_rows(job: &Job, from: i64) -> riverrun_data::Batch {

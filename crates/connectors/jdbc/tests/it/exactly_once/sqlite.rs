@@ -139,6 +139,21 @@ fn changes_of_few_keys_never_are_too_many() {
 }
 
 #[test]
+fn checkpoints_that_count_from_one_again_without_a_new_beginning_are_noticed() {
+    let database = Database::sqlite();
+    let job = Job::new(&database, &[]);
+    let savepoint = job.insert(job.writer(1, 0).as_mut(), 57, 1);
+    let mut committer = job.recovered(1, Some(57), &savepoint);
+    let mut writer = job.writer(1, 0);
+    let committables = job.insert(writer.as_mut(), 1, 2);
+    let error = committer.commit(CheckpointId(1), &committables).unwrap_err().to_string();
+    assert!(error.contains("checkpoint 57 of this job, and now checkpoint 1 comes"), "{error}");
+    database.execute("DELETE FROM riverrun_commits");
+    commit(committer.as_mut(), 1, &committables);
+    assert_eq!(job.rows(&database), "1 1, 2 2");
+}
+
+#[test]
 fn what_is_damaged_or_of_another_table_is_refused() {
     let database = Database::sqlite();
     let job = Job::new(&database, &[]);

@@ -1,0 +1,5 @@
+//! Jobs of SQL scripts on the engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod numbers;
+mod savepoints;
