@@ -1,5 +1,5 @@
 #!/bin/sh
-# The spend report with no server. Builds riverrun (two minutes, once), takes an empty database, and runs embedded.sql.
+# The spend report with no server. Builds riverrun (once, about five minutes on two idle cores), takes an empty database, and runs embedded.sql.
 set -eu
 cd "$(dirname "$0")"
 cp empty.db spend_report.db

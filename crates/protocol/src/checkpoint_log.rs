@@ -19,14 +19,14 @@
 //!    there is one, is the takeover of the next attempt: the very slot that the old one would have to create. One of
 //!    the two is first: either the checkpoint is in the log before the takeover, and restored; or it never is.
 //! 3. *Slots are removed oldest first, and the last one never*, but with the whole log of a job that has ended. Who creates a
-//!    slot that was there before and was removed must notice: so what is created counts only if it is the last slot, and
-//!    the one before it is there, when the numbers are read again afterwards ([`standing`]). It is left where it is, since
-//!    it may have counted and been restored by another meanwhile; below the last slot it decides nothing.
+//!    slot that was there before and was removed must notice: so what is created counts only if, when the numbers are read
+//!    again afterwards, it is the last slot, and the one that the writer knew as the last is there ([`standing`]). It is left
+//!    where it is, since it may have counted and been restored by another meanwhile; below the last slot it decides nothing.
 //! 4. *What is committed is in the log before.* Nothing is committed for a slot of which it is not known that it counts.
 //!
-//! What this cannot exclude: a slot that is created after the whole log was removed, by a request that was under way or a process that is
-//! killed before it looks again. It is the first slot of a new log then. What it refers to is gone, so that restoring it fails, unless
-//! it has no state of its own.
+//! What this cannot exclude: a slot that is created after the whole log was removed, by a request that was under way, or by a process that
+//! is killed before it looks again or looks when another such slot is there. It is the first slot of a new log then. What it refers to
+//! is gone, so that restoring it fails, unless it has no state of its own.
 //!
 //! A takeover may restore an older checkpoint than the last one, where rows of that one are lost ([`CheckpointLog::rollback`]): what lies
 //! between is dead, and is never restored or committed again.
@@ -73,25 +73,26 @@ pub enum Standing {
     Counts,
     /// Another attempt has gone on behind it. It stays where it is.
     Overtaken,
-    /// The whole log was removed before. The slot must be removed too.
+    /// The whole log was removed before. The slot must be removed too, with those that were skipped for it.
     Orphaned,
 }
 
-/// What has become of a slot, in a log whose numbers were read after it was created.
+/// What has become of a slot, in a log whose numbers were read after it was created. `known` is the slot that was the last one before,
+/// as far as the writer knew; 0 if there was none. Slots between the two were skipped by the writer itself.
 ///
 /// ```
 /// use riverrun_protocol::CheckpointId;
 /// use riverrun_protocol::checkpoint_log::{Standing, standing};
 ///
-/// let numbers = |all: &[u64]| all.iter().copied().map(CheckpointId).collect::<Vec<_>>();
-/// assert_eq!(standing(CheckpointId(3), numbers(&[2, 3])), Standing::Counts);
-/// assert_eq!(standing(CheckpointId(3), numbers(&[3, 7, 8])), Standing::Overtaken);
-/// assert_eq!(standing(CheckpointId(3), numbers(&[3])), Standing::Orphaned);
+/// let standing = |numbers: &[u64]| standing(CheckpointId(2), CheckpointId(4), numbers.iter().copied().map(CheckpointId));
+/// assert_eq!(standing(&[1, 2, 3, 4]), Standing::Counts);
+/// assert_eq!(standing(&[3, 4, 8, 9]), Standing::Overtaken);
+/// assert_eq!(standing(&[3, 4]), Standing::Orphaned);
 /// ```
-pub fn standing(slot: CheckpointId, numbers: impl IntoIterator<Item = CheckpointId>) -> Standing {
-    let (mut before, mut behind) = (slot.0 <= 1, false);
+pub fn standing(known: CheckpointId, slot: CheckpointId, numbers: impl IntoIterator<Item = CheckpointId>) -> Standing {
+    let (mut before, mut behind) = (known.0 == 0, false);
     for number in numbers {
-        before |= number.0 + 1 == slot.0;
+        before |= number == known;
         behind |= number > slot;
     }
     match (behind, before) {

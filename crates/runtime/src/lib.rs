@@ -24,6 +24,7 @@
 //!
 //! The decisions among these (alignment, watermarks, assignment, the job's life) are made in `riverrun-protocol`.
 
+mod crash;
 mod data;
 mod element;
 mod exchange;

@@ -39,8 +39,10 @@ struct State {
     target: Option<SocketAddr>,
     /// Nothing is forwarded while this holds.
     held: bool,
-    /// Nothing is forwarded from the server while this holds.
-    answers_held: bool,
+    /// How many more pieces are forwarded from the server; any number without it.
+    answers: Option<usize>,
+    /// How many pieces from the server wait.
+    waiting: usize,
     /// Every connection is being broken: what was held back is lost.
     cut: bool,
 }
@@ -84,7 +86,9 @@ impl Proxy {
     /// The server goes away: open connections break, new ones are refused. What was held back is lost.
     pub fn cut(&self) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.link.set(|state| *state = State { target: state.target, cut: true, ..State::default() });
+        self.link.set(|state| {
+            *state = State { target: state.target, waiting: state.waiting, cut: true, ..State::default() }
+        });
         self.open.shut();
         self.link.set(|state| state.cut = false);
     }
@@ -96,7 +100,18 @@ impl Proxy {
 
     /// Requests reach the server, and its answers do not come back: with [`cut`](Self::cut) they are lost.
     pub fn hold_answers(&self) {
-        self.link.set(|state| state.answers_held = true);
+        self.hold_answers_after(0);
+    }
+
+    /// As [`hold_answers`](Self::hold_answers), but so many answers still come back: pieces that arrive at once, on any connection.
+    pub fn hold_answers_after(&self, count: usize) {
+        self.link.set(|state| state.answers = Some(count));
+    }
+
+    /// Whether an answer is held back now: the server has done what it was asked.
+    #[must_use]
+    pub fn is_holding_an_answer(&self) -> bool {
+        self.link.state.lock().unwrap_or_else(PoisonError::into_inner).waiting > 0
     }
 
     /// All is well again; what was held back passes now.
@@ -105,7 +120,7 @@ impl Proxy {
     /// When another process has taken the port meanwhile.
     #[track_caller]
     pub fn heal(&self) {
-        self.link.set(|state| (state.held, state.answers_held) = (false, false));
+        self.link.set(|state| (state.held, state.answers) = (false, None));
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if listener.is_none() {
             *listener = Some(or_fail(listen(self.address.port(), &self.open, &self.link)));
@@ -135,7 +150,7 @@ fn listen(port: u16, open: &Connections, link: &Arc<Link>) -> crate::error::Resu
 
 /// Joins a client with the server until one of them ends.
 fn forward(client: &TcpStream, link: &Link) {
-    if !link.passes(|state| state.held) {
+    if !link.passes() {
         return;
     }
     let Some(target) = link.target() else { return };
@@ -145,8 +160,8 @@ fn forward(client: &TcpStream, link: &Link) {
     // a proxy must not slow what it carries
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     thread::scope(|scope| {
-        scope.spawn(|| copy(&server, client, || link.passes(|state| state.held || state.answers_held)));
-        copy(client, &server, || link.passes(|state| state.held));
+        scope.spawn(|| copy(&server, client, || link.passes_answer()));
+        copy(client, &server, || link.passes());
     });
 }
 
@@ -172,8 +187,19 @@ impl Link {
     }
 
     /// Returns when nothing is held back any more: whether it may pass.
-    fn passes(&self, is_held: impl Fn(&State) -> bool) -> bool {
+    fn passes(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.changed.wait_while(state, |state| is_held(state)).unwrap_or_else(PoisonError::into_inner).cut
+        !self.changed.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner).cut
+    }
+
+    /// As [`Self::passes`], for what comes from the server.
+    fn passes_answer(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting += 1;
+        let is_held = |state: &mut State| state.held || state.answers == Some(0);
+        state = self.changed.wait_while(state, is_held).unwrap_or_else(PoisonError::into_inner);
+        state.waiting = state.waiting.saturating_sub(1);
+        state.answers = state.answers.map(|left| left.saturating_sub(1));
+        !state.cut
     }
 }

@@ -20,7 +20,7 @@ use super::steering::placed;
 use crate::config::{self, key_value, matches};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::jobs::numbers::{count, grouped, length, rows};
+use crate::jobs::numbers::{count, length, rows};
 
 /// Bytes that are shown of what cannot be read.
 const SHOWN_BYTES: usize = 40;

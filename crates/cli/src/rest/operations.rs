@@ -202,7 +202,7 @@ mod tests {
             let wait = Arc::clone(&wait);
             let work = move || {
                 // The sender is dropped when the test ends.
-                drop(wait.lock().unwrap().recv());
+                let _ = wait.lock().unwrap().recv();
                 Ok(String::new())
             };
             operations.start(key(&format!("r{n}")), work).unwrap();

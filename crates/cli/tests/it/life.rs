@@ -117,7 +117,7 @@ fn settings_of_the_command_line_hold_for_the_script() {
 
 #[test]
 fn a_setting_without_effect_is_a_warning() {
-    let finished = run("SET 'execution.checkpointing.interval' = '3 s';\nSELECT 1;");
+    let finished = run("SET 'table.exec.state.ttl' = '3 s';\nSELECT 1;");
     assert_eq!(finished.code(), Some(0));
     assert!(
         finished.stderr.starts_with("warning: ") && finished.stderr.trim_end().ends_with("(-e:1:1)"),

@@ -1,6 +1,7 @@
 //! The program as its user meets it: what it prints, how it ends, and the examples against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod control;
 mod flinks_client;
 mod kafka_to_mysql;
 mod kit;
@@ -10,5 +11,6 @@ mod mistakes;
 mod options;
 mod outputs;
 mod quick_start;
+mod recovery;
 mod script_files;
 mod spend_report;

@@ -52,7 +52,8 @@ riverrun_base::options! {
         /// The number of writers.
         "sink.parallelism" => sink_parallelism: Option<usize>,
         /// How sure delivery is. `exactly-once` writes in transactions that are committed when their checkpoint is complete: readers with
-        /// `isolation.level` = `read_committed` see each row once.
+        /// `isolation.level` = `read_committed` see each row once. The brokers give a transaction up after `properties.transaction.timeout.ms`:
+        /// an hour, or what they allow if that is less.
         "sink.delivery-guarantee" | "sink.semantic" => guarantee: Guarantee = "at-least-once",
         /// What the ids of transactions start with; required by `exactly-once`. No other job of the cluster may have the same: what is open under
         /// it is aborted when the job starts.
@@ -98,7 +99,8 @@ riverrun_base::options! {
         /// How long keys are held back at most; 0 holds none. It goes with `sink.buffer-flush.max-rows`.
         "sink.buffer-flush.interval" => flush_interval: Duration = "0 s",
         /// How sure delivery is. `exactly-once` writes in transactions that are committed when their checkpoint is complete: readers with
-        /// `isolation.level` = `read_committed` see each row once.
+        /// `isolation.level` = `read_committed` see each row once. The brokers give a transaction up after `properties.transaction.timeout.ms`:
+        /// an hour, or what they allow if that is less.
         "sink.delivery-guarantee" => guarantee: Guarantee = "at-least-once",
         /// What the ids of transactions start with; required by `exactly-once`. No other job of the cluster may have the same: what is open under
         /// it is aborted when the job starts.

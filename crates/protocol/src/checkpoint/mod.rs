@@ -17,12 +17,14 @@
 //! | committed | every transactional sink has made its rows visible |
 
 mod coordinator;
+mod events;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use coordinator::{
-    Action, CheckpointCoordinator, CheckpointFailure, CheckpointKind, Decline, Event, FailReason, RequestError,
-    RequestId, RequestKind, SlotOutcome, Start,
+pub use coordinator::{CheckpointCoordinator, Start};
+pub use events::{
+    Action, CheckpointFailure, CheckpointKind, Decline, Event, FailReason, RequestError, RequestId, RequestKind,
+    SlotOutcome,
 };
 pub use settings::CheckpointSettings;

@@ -54,6 +54,7 @@ struct Message {
 /// A slot being written, the skipped ones before it first.
 struct SlotWrite {
     checkpoint: CheckpointId,
+    after: CheckpointId,
     next: CheckpointId,
     /// Whether all are created, and it is to be found out whether that counts.
     created: bool,
@@ -494,7 +495,7 @@ impl Attempt {
             Mutation::LeaveHoles => checkpoint,
             _ => CheckpointId(after.0 + 1),
         };
-        self.slot_write = Some(SlotWrite { checkpoint, next, created: false });
+        self.slot_write = Some(SlotWrite { checkpoint, after, next, created: false });
         if env.mutation == Mutation::CommitBeforeSlot {
             for txn in self.contents[&checkpoint].committables.clone().into_iter().flatten() {
                 env.commit(txn);
@@ -516,13 +517,13 @@ impl Attempt {
         let Some(mut write) = self.slot_write.take() else { return false };
         let checkpoint = write.checkpoint;
         let outcome = if write.created {
-            if env.counts(checkpoint) { SlotOutcome::Written } else { SlotOutcome::Taken }
+            if env.counts(write.after, checkpoint) { SlotOutcome::Written } else { SlotOutcome::Taken }
         } else {
             match self.create(env, &write) {
                 SlotOutcome::Written
                     if write.next < checkpoint
                         && env.mutation == Mutation::TrustPredecessor
-                        && !env.counts(write.next) =>
+                        && !env.counts(write.after, write.next) =>
                 {
                     SlotOutcome::Taken
                 }

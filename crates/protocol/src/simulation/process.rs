@@ -208,10 +208,11 @@ impl Process {
 
     fn confirm(&mut self, env: &mut Environment, takeover: Takeover) {
         if env.removed && self.own.is_none_or(|own| own.slot.0 == 0) {
+            env.forget(takeover.slot);
             self.end = Some(ProcessEnd::Other);
             return;
         }
-        if !env.counts(takeover.slot) {
+        if !env.counts(CheckpointId(takeover.slot.0 - 1), takeover.slot) {
             env.saw("takeover does not count");
             self.work = Some(Work::Read { lost: self.lost });
             return;

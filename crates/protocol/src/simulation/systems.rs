@@ -196,14 +196,13 @@ impl Environment {
         held
     }
 
-    /// Whether a slot that was created counts, by the numbers that there are now.
-    pub(super) fn counts(&mut self, slot: CheckpointId) -> bool {
+    /// Whether a slot that was created behind this known one counts, by the numbers that there are now.
+    pub(super) fn counts(&mut self, known: CheckpointId, slot: CheckpointId) -> bool {
         let standing = match self.mutation {
             Mutation::TrustCreation => Standing::Counts,
-            Mutation::TrustPredecessor if slot.0 <= 1 => standing(slot, self.log.keys().copied()),
             Mutation::TrustPredecessor if self.log.contains_key(&CheckpointId(slot.0 - 1)) => Standing::Counts,
-            Mutation::TrustPredecessor => Standing::Orphaned,
-            _ => standing(slot, self.log.keys().copied()),
+            Mutation::TrustPredecessor if slot.0 > 1 => Standing::Orphaned,
+            _ => standing(known, slot, self.log.keys().copied()),
         };
         self.note(|| format!("slot {slot}: {standing:?}"));
         match standing {
@@ -211,7 +210,7 @@ impl Environment {
             Standing::Overtaken => self.saw("overtaken"),
             Standing::Orphaned => {
                 self.saw("orphaned");
-                self.log.remove(&slot);
+                self.log.retain(|other, _| *other <= known || *other > slot);
             }
         }
         standing == Standing::Counts
@@ -225,6 +224,10 @@ impl Environment {
             self.log.remove(&oldest);
         }
         oldest.is_some()
+    }
+
+    pub(super) fn forget(&mut self, slot: CheckpointId) {
+        self.log.remove(&slot);
     }
 
     /// Removes the log of a job that has ended.

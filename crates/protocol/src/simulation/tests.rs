@@ -104,8 +104,7 @@ impl World {
     fn step(&mut self) {
         let env = &mut self.env;
         env.steps += 1;
-        // A process that creates a slot of a removed log and is killed before it looks again leaves an orphan: the
-        // limit of the protocol.
+        // What is created in a removed log and not looked at again is an orphan: the limit of the protocol.
         env.chaos = env.steps < self.chaos_steps && !env.removed;
         if env.random.below(8) == 0 {
             env.now_ms += 1 + env.random.below(4) as u64;
@@ -128,12 +127,14 @@ impl World {
             }
             return;
         }
-        let awake: Vec<usize> = (0..self.processes.len())
+        let mut awake: Vec<usize> = (0..self.processes.len())
             .filter(|one| {
                 let process = &self.processes[*one];
                 process.end.is_none() && (process.asleep_until <= env.steps || !env.chaos)
             })
             .collect();
+        // So are two that are late at once, the slot of one of which the other takes for known.
+        awake.truncate(if env.removed { 1 } else { awake.len() });
         let finished = self.processes.iter().any(|process| process.end == Some(ProcessEnd::Finished));
         if !finished && ((awake.is_empty() && env.random.below(20) == 0) || env.fault(4000)) {
             let strategy = match env.random.below(3) {
@@ -227,7 +228,7 @@ fn notices(mutation: Mutation, seeds: u64, says: &[&str]) {
 
 #[test]
 fn a_commit_before_the_slot_is_written_is_noticed() {
-    notices(Mutation::CommitBeforeSlot, 100, &["is in no checkpoint", "in no checkpoint"]);
+    notices(Mutation::CommitBeforeSlot, 100, &["in no checkpoint"]);
 }
 
 #[test]
@@ -247,12 +248,12 @@ fn trust_in_whatever_could_be_created_is_noticed() {
 
 #[test]
 fn trust_in_the_slot_before_is_noticed() {
-    notices(Mutation::TrustPredecessor, 20_000, &[""]);
+    notices(Mutation::TrustPredecessor, 20_000, &["is gone", "not in the log", "twice"]);
 }
 
 #[test]
 fn holes_in_the_log_are_noticed() {
-    notices(Mutation::LeaveHoles, 2000, &[""]);
+    notices(Mutation::LeaveHoles, 2000, &["nothing to restore", "not in the log"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::attempt::{AttemptEvent, caught};
 use super::checkpoints::{CommitEvent, Committers, Durable, NodeIdentity, StoreEvent, Takeover};
 use super::handle::{JobControl, JobHandle, JobShared};
 use super::running::{Running, RunningEnd};
+use crate::crash::crash_point;
 use crate::graph::Plan;
 use crate::{JobGraph, JobSummary};
 
@@ -65,6 +66,8 @@ struct Master {
     error: Option<Error>,
     /// What hindered a cancellation.
     stuck: Option<Error>,
+    /// Whether the user was told of the restart that is next.
+    restart_told: bool,
 }
 
 /// Starts a job; see [`JobGraph::start`].
@@ -99,6 +102,7 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
         failure: None,
         error: None,
         stuck: None,
+        restart_told: false,
     };
     let run = move || {
         let shared = Arc::clone(&master.job.shared);
@@ -176,7 +180,10 @@ impl Master {
                     }
                     Action::Recover => events.push_back(self.recover()),
                     Action::Run => events.push_back(self.run_attempt()),
-                    Action::AdoptError => self.error = self.failure.take().or(self.error.take()),
+                    Action::AdoptError => {
+                        self.error = self.failure.take().or(self.error.take());
+                        self.restart_told = false;
+                    }
                     Action::RefuseStop => events.push_back(Event::Cancel),
                     // An attempt that runs takes these itself.
                     Action::Stop | Action::CancelAttempt => {}
@@ -191,6 +198,9 @@ impl Master {
 
     /// Waits for what changes something while nothing runs.
     fn wait(&mut self) -> Event {
+        if let Some(deadline) = self.machine.next_deadline() {
+            self.tell_restart(self.job.until(deadline));
+        }
         loop {
             let received = match self.machine.next_deadline() {
                 Some(deadline) => match self.inbox.recv_timeout(self.job.until(deadline)) {
@@ -208,6 +218,16 @@ impl Master {
                 // The job holds a sender itself.
                 None => return Event::Cancel,
             }
+        }
+    }
+
+    /// Tells, once for each restart, why there is one and when.
+    fn tell_restart(&mut self, delay: Duration) {
+        if let Some(error) = self.error.as_ref().filter(|_| !self.restart_told) {
+            let number = self.job.shared.snapshot().restarts + 1;
+            let job = &self.job.shared.name;
+            tracing::warn!(job, %error, "failed; restart {number} in {:.1} s", delay.as_secs_f64());
+            self.restart_told = true;
         }
     }
 
@@ -236,6 +256,7 @@ impl Master {
 
     /// Opens the committers and lets them recover, one after another.
     fn recover(&mut self) -> Event {
+        crash_point("before-recovery");
         self.epoch += 1;
         let epoch = self.epoch;
         let context = self.job.context(self.takeover.as_ref());
@@ -299,10 +320,13 @@ impl Master {
     }
 
     fn run_attempt(&mut self) -> Event {
-        if let Some(error) = self.error.take() {
-            tracing::warn!(job = self.job.shared.name, %error, "the job is restarted");
+        if self.error.is_some() {
+            self.tell_restart(Duration::ZERO);
+            self.error = None;
+            self.restart_told = false;
             self.job.shared.restarted();
         }
+        crash_point("behind-recovery");
         self.epoch += 1;
         let takeover = self.takeover.take();
         let committers = self.committers.take();

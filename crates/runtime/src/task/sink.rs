@@ -6,6 +6,7 @@ use riverrun_base::Result;
 use riverrun_connect::{Flush, SinkWriter};
 use riverrun_protocol::Timestamp;
 
+use crate::crash::crash_point;
 use crate::state::{Frozen, NodeState};
 use crate::task::{Link, Probe};
 use crate::{Barrier, Data, Output};
@@ -51,6 +52,7 @@ impl<B: Data> Link<B> for SinkLink<B> {
 
     fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()> {
         let mut committables = Vec::new();
+        crash_point("before-prepare");
         self.run(|writer| {
             committables = writer.prepare(barrier.checkpoint)?;
             Ok(())

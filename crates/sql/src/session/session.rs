@@ -56,6 +56,9 @@ impl Session {
     /// There is no such key, or the value is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<Option<String>> {
         let warning = settings::check(key, value)?;
+        for other in settings::spellings(key) {
+            self.values.remove(other);
+        }
         self.values.insert(key.to_owned(), value.to_owned());
         Ok(warning)
     }

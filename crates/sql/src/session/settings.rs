@@ -97,6 +97,12 @@ pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<(Settings, Fault
     Ok((settings, fault_tolerance, stores))
 }
 
+/// Every name of the option that has this one, by which another value of it may be known.
+pub(crate) fn spellings(key: &str) -> impl Iterator<Item = &'static str> {
+    let spec = setting_specs().find(|spec| spec.key == key || spec.older_keys.contains(&key));
+    spec.into_iter().flat_map(|spec| std::iter::once(spec.key).chain(spec.older_keys.iter().copied()))
+}
+
 /// Checks one SET, and says what the user should know about it.
 ///
 /// # Errors
@@ -114,7 +120,12 @@ pub(crate) fn check(key: &str, value: &str) -> Result<Option<String>> {
             None => error.hint("'riverrun options' lists the keys there are"),
         });
     };
-    let (settings, ..) = read(&BTreeMap::from([(key.to_owned(), value.to_owned())]))?;
+    let value = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    // One of them may need another, which is set next.
+    if StoreOptions::specs().iter().any(|store| store.key == spec.key) {
+        return OptionReader::new("the session", value).read::<StoreOptions>().map(|_| None);
+    }
+    let (settings, ..) = read(&value)?;
     Ok(match spec.key {
         "table.exec.state.ttl" if !settings.state_ttl.is_zero() => Some(format!(
             "'{key}' has no effect yet: state is kept for ever, which is right but needs memory for every key."
@@ -198,6 +209,12 @@ mod tests {
         assert_eq!(error, "unknown configuration key 'paralelism.default'; did you mean 'parallelism.default'?");
         assert!(check("table.exec.state.ttl", "3 s").unwrap().is_some());
         assert!(check("execution.checkpointing.interval", "3 s").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_setting_that_needs_another_can_be_set_first() {
+        assert!(check("s3.access-key", "k").unwrap().is_none());
+        assert!(check("s3.path.style.access", "perhaps").is_err());
     }
 
     #[test]

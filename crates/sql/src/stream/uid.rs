@@ -63,3 +63,38 @@ impl Uids {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_by_its_sink_and_the_operators_with_state_above_it() {
+        let mut uids = Uids::default();
+        let mut report = || {
+            let sink = uids.sink("report");
+            let outer = uids.enter("GroupAggregate");
+            let calc = uids.node("Calc");
+            let inner = uids.enter("WindowAggregate");
+            let source = uids.source("Source: t");
+            uids.leave();
+            let other = uids.enter("WindowAggregate");
+            uids.leave();
+            uids.leave();
+            [sink, outer, calc, inner, source, other, uids.source("Source: t")]
+        };
+        assert_eq!(
+            report(),
+            [
+                "Sink: report",
+                "report/GroupAggregate",
+                "report/GroupAggregate/Calc",
+                "report/GroupAggregate/WindowAggregate",
+                "report/Source: t",
+                "report/GroupAggregate/WindowAggregate #2",
+                "report/Source: t #2",
+            ]
+        );
+        assert_eq!(report()[..2], ["Sink: report #2", "report #2/GroupAggregate"]);
+    }
+}

@@ -23,10 +23,9 @@ fn start(name: &str, folder: &Path, parallelism: usize, from: Option<&str>, inse
          SET 'execution.checkpointing.dir' = '{}';
          SET 'restart-strategy.type' = 'none';
          {from}
-         CREATE TABLE t (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'numbers', 'name' = '{name}');
+         CREATE TABLE t (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.001' SECOND) WITH ('connector' = 'numbers', 'name' = '{name}');
          CREATE TABLE totals (k BIGINT, n BIGINT NOT NULL, v BIGINT, m BIGINT) WITH ('connector' = 'numbers', 'name' = '{name} totals');
          CREATE TABLE windows (w TIMESTAMP(3), k BIGINT, v BIGINT) WITH ('connector' = 'numbers', 'name' = '{name} windows');
-         CREATE TABLE sessions (k BIGINT, n BIGINT NOT NULL) WITH ('connector' = 'numbers', 'name' = '{name} sessions');
          CREATE TABLE more (k BIGINT, n BIGINT NOT NULL) WITH ('connector' = 'numbers', 'name' = '{name} more');
          EXECUTE STATEMENT SET BEGIN {inserts} END;",
         folder.display()

@@ -73,7 +73,7 @@ impl Destination<Batch> for Topic<'_> {
 
 #[test]
 fn nothing_is_lost_or_doubled_by_crashes_at_random() {
-    two_phase::random_crashes(0..6, || topic(kafka()));
+    two_phase::random_crashes(0..4, || topic(kafka()));
 }
 
 #[test]

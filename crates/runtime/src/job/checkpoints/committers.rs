@@ -13,6 +13,7 @@ use riverrun_connect::{Cancellation, Commit, Committable, Committer, Counters, J
 use riverrun_protocol::CheckpointId;
 
 use crate::JobGraph;
+use crate::crash::crash_point;
 use crate::job::attempt::caught;
 
 /// What a committer's thread reports.
@@ -136,11 +137,18 @@ fn serve(
                     report(CommitEvent::Lost { node, checkpoint, visible, error });
                 }
             },
-            Command::Commit { checkpoint, committables } => match committer.commit(checkpoint, &committables)? {
+            Command::Commit { checkpoint, committables } => match committed(&mut *committer, checkpoint, &committables)? {
                 Commit::Done => report(CommitEvent::Committed { node, checkpoint }),
                 Commit::Lost { visible, error } => report(CommitEvent::Lost { node, checkpoint, visible, error }),
             },
         }
     }
     Ok(())
+}
+
+fn committed(committer: &mut dyn Committer, checkpoint: CheckpointId, committables: &[Committable]) -> Result<Commit> {
+    crash_point("before-commit");
+    let commit = committer.commit(checkpoint, committables)?;
+    crash_point("behind-commit");
+    Ok(commit)
 }

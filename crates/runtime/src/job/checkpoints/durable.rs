@@ -63,9 +63,18 @@ impl Durable {
             Some(stores) => stores,
             None => Arc::new(Stores::new(OptionReader::new("stores", Default::default()).read::<StoreOptions>()?)?),
         };
+        let directory = settings.checkpointing.as_ref().and_then(|checkpointing| checkpointing.directory.as_deref());
         let origin = match &settings.recovery {
-            Recovery::From { path, .. } => Some(resolve(&stores, path)?),
-            _ => None,
+            Recovery::From { path, .. } => {
+                let origin = resolve(&stores, path)?;
+                tracing::info!(job = graph.name, "goes on from {}", origin.url);
+                Some(origin)
+            }
+            Recovery::Resume if directory.is_none() => {
+                return Err(Error::user("there is nothing that the job could go on from by '--resume': it keeps no checkpoints")
+                    .hint("SET 'execution.checkpointing.interval' = '10 s' and 'execution.checkpointing.dir' = '/folder'"));
+            }
+            Recovery::Resume | Recovery::Fresh => None,
         };
         if settings.checkpointing.is_none() && origin.is_none() {
             return Ok(None);
@@ -93,20 +102,19 @@ impl Durable {
             let found = find_jobs(&stores, &directory, &graph.name)?;
             match (found.first(), &settings.recovery) {
                 (Some(job), Recovery::Resume) => {
-                    tracing::info!(job = graph.name, checkpoint = job.url, "the job goes on from its last checkpoint");
+                    tracing::info!(job = graph.name, "goes on from its last checkpoint, {}", job.url);
                     job_id.clone_from(&job.job_id);
                 }
                 (None, Recovery::Resume) => {
                     tracing::info!(
                         job = graph.name,
-                        directory,
-                        "there is no checkpoint of a job of this name: it begins anew"
+                        "begins anew: there is no checkpoint of a job of this name in {directory}"
                     );
                 }
                 (Some(job), Recovery::Fresh) => tracing::info!(
                     job = graph.name,
-                    checkpoint = job.url,
-                    "the job begins anew; an earlier run has left a checkpoint, from which '--resume' goes on"
+                    "begins anew, though an earlier run has left {}; --resume goes on from there",
+                    job.url
                 ),
                 _ => {}
             }
@@ -287,7 +295,7 @@ impl Durable {
         } else if self.checkpointing.is_some() {
             let latest = self.log.read().ok().and_then(|slots| restore_point(&slots).ok().flatten());
             if let Some(latest) = latest {
-                tracing::info!(job = self.job_name, "the job's last checkpoint is {}", self.log.slot_url(latest));
+                tracing::info!(job = self.job_name, "its last checkpoint is {}", self.log.slot_url(latest));
             }
         }
     }

@@ -13,6 +13,7 @@ use riverrun_base::{Error, Result};
 use riverrun_checkpoints::{Checkpoint, CheckpointLog, Created, Slot, StateFile, SubtaskState};
 use riverrun_protocol::CheckpointId;
 
+use crate::crash::crash_point;
 use crate::job::attempt::caught;
 use crate::job::checkpoints::Chain;
 use crate::job::restoration::encode_splits;
@@ -143,6 +144,7 @@ impl Worker {
                 }
                 Command::WriteSlot(checkpoint) => {
                     let id = checkpoint.id;
+                    crash_point("before-slot");
                     let written = caught(|| self.log.write(id, &Slot::Completed(*checkpoint)));
                     let written = written.map(|created| created == Created::Written);
                     report(StoreEvent::SlotWritten { checkpoint: id, written });
