@@ -15,8 +15,8 @@
 //! [`Slot::Skipped`], and loses where one of them is taken.
 //!
 //! **No number twice.** Slots are removed oldest first, and never the last. A zombie that slept since the log was elsewhere can create
-//! a slot that was removed, but then the slot before it, which it wrote or read itself, is gone too: `write` looks for it, and loses
-//! where it is missing.
+//! a slot that was removed. So `write` reads the numbers once more when it has created its slot, which counts only if it is the last and
+//! the one known as the last before it is there ([`standing`]).
 //!
 //! **State files** are written before the slot that refers to them and removed after it, and carry the number of their attempt. What no
 //! slot refers to and an earlier attempt wrote, nobody will ever refer to.
@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use riverrun_base::{Error, Result};
 use riverrun_protocol::CheckpointId;
+use riverrun_protocol::checkpoint_log::{Standing, standing};
 
 use crate::codec::{self, Damage, Metadata};
 use crate::storage::{Created, Storage, Stores, random, unique};
@@ -229,12 +230,24 @@ impl CheckpointLog {
             return Ok(Created::Exists);
         }
         for gap in expected..number.0 {
-            if self.take(gap, &Slot::Skipped { attempt: slot.attempt() })? == Created::Exists {
+            if self.create(gap, &Slot::Skipped { attempt: slot.attempt() })? == Created::Exists {
                 return Ok(Created::Exists);
             }
         }
-        if self.take(number.0, slot)? == Created::Exists {
+        if self.create(number.0, slot)? == Created::Exists {
             return Ok(Created::Exists);
+        }
+        // What was created where others had been removed, or behind which another has gone on, does not count.
+        let present = numbers(&*self.storage)?.into_iter().map(CheckpointId);
+        match standing(CheckpointId(expected - 1), number, present) {
+            Standing::Counts => {}
+            Standing::Overtaken => return Ok(Created::Exists),
+            Standing::Orphaned => {
+                for orphan in expected..=number.0 {
+                    self.storage.delete(&metadata_path(orphan))?;
+                }
+                return Ok(Created::Exists);
+            }
         }
         if let Slot::Completed(checkpoint) = slot {
             self.references().insert(number.0, Arc::new(references_of(checkpoint)));
@@ -256,24 +269,9 @@ impl CheckpointLog {
         Ok(last_number(&*self.storage)?.map_or(1, |last| last + 1))
     }
 
-    /// Creates one slot, and makes sure that it is not one that was removed.
-    fn take(&self, number: u64, slot: &Slot) -> Result<Created> {
-        let path = metadata_path(number);
+    fn create(&self, number: u64, slot: &Slot) -> Result<Created> {
         let bytes = codec::encode(&Metadata::Slot(slot.clone()), random());
-        if self.storage.create(&path, &bytes)? == Created::Exists {
-            return Ok(Created::Exists);
-        }
-        let goes_on = match number {
-            // Nothing is before the first: where others are behind it, it was removed.
-            0 | 1 => last_number(&*self.storage)? == Some(number),
-            _ => self.storage.exists(&metadata_path(number - 1))?,
-        };
-        if goes_on {
-            return Ok(Created::Written);
-        }
-        // It is below all slots that count, so that it decides nothing.
-        self.storage.delete(&path)?;
-        Ok(Created::Exists)
+        self.storage.create(&metadata_path(number), &bytes)
     }
 
     /// The slot with paths relative to the job's folder where they can be; `None` where they are already.

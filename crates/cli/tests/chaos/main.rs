@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use riverrun_testkit::process::Riverrun;
-use riverrun_testkit::{Record, TempFolder, kafka, mariadb, postgres, temp_folder, unique, wait_until};
+use riverrun_testkit::{KafkaServer, MariaDb, Postgres, Record, TempFolder, temp_folder, wait_until};
 
 const KEYS: u64 = 20;
 /// Event time between two rows.
@@ -24,32 +24,31 @@ const LONG: Duration = Duration::from_secs(180);
 const POINTS: &[&str] =
     &["before-prepare", "before-slot", "before-commit", "behind-commit", "before-recovery", "behind-recovery"];
 
-/// The places of one test: topics, tables, folders.
+/// The servers and the folder of one test, and what it has produced.
 struct World {
+    kafka: KafkaServer,
+    mariadb: MariaDb,
+    postgres: Postgres,
     from: String,
     copy: String,
-    name: String,
     folder: TempFolder,
+    produced: u64,
 }
 
 impl World {
     fn new() -> Self {
-        let name = unique("chaos");
-        let world =
-            Self { from: kafka().topic("chaos_in", 3), copy: kafka().topic("chaos_out", 2), name, folder: temp_folder() };
-        mariadb().execute(&format!(
-            "CREATE TABLE test.{} (k VARCHAR(20) PRIMARY KEY, n BIGINT, total BIGINT) ENGINE=InnoDB",
-            world.name
-        ));
-        postgres().execute(&format!("CREATE TABLE {} (id BIGINT, k VARCHAR(20))", world.name));
+        let (kafka, mariadb, postgres) = (KafkaServer::start(), MariaDb::start(), Postgres::start());
+        mariadb.execute("CREATE TABLE test.chaos (k VARCHAR(20) PRIMARY KEY, n BIGINT, total BIGINT) ENGINE=InnoDB");
+        postgres.execute("CREATE TABLE chaos (id BIGINT, k VARCHAR(20))");
+        let (from, copy) = (kafka.topic("chaos_in", 3), kafka.topic("chaos_out", 2));
+        let world = Self { kafka, mariadb, postgres, from, copy, folder: temp_folder(), produced: 0 };
         std::fs::write(world.folder.path().join("job.sql"), world.script()).unwrap();
         world
     }
 
     fn script(&self) -> String {
-        let Self { from, copy, name, folder } = self;
-        let (bootstrap, folder) = (kafka().bootstrap(), folder.path().display());
-        let (mysql, postgres) = (mariadb(), postgres());
+        let Self { from, copy, mariadb, postgres, .. } = self;
+        let (bootstrap, folder, name) = (self.kafka.bootstrap(), self.folder.path().display(), "chaos");
         format!(
             "SET 'pipeline.name' = '{name}';
 SET 'parallelism.default' = '2';
@@ -84,9 +83,9 @@ INSERT INTO windows SELECT window_start, k, COUNT(*), SUM(v)
   FROM TABLE(TUMBLE(TABLE numbers, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, k;
 END;
 ",
-            mysql.url(),
-            mysql.user(),
-            mysql.password(),
+            mariadb.url(),
+            mariadb.user(),
+            mariadb.password(),
             postgres.url(),
             postgres.user(),
             postgres.password(),
@@ -94,25 +93,34 @@ END;
     }
 
     fn start(&self, crash_at: Option<String>) -> Riverrun {
-        let builder = Riverrun::builder_at(env!("CARGO_BIN_EXE_riverrun"))
-            .args(["run", "job.sql"])
-            .current_dir(self.folder.path())
-            .env("TERM", "dumb")
-            .env("RIVERRUN_LOG", "info");
+        let builder = Riverrun::builder_at(
+            std::env::var_os("RIVERRUN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_riverrun").into()),
+        )
+        .args(["run", "job.sql"])
+        .current_dir(self.folder.path())
+        .env("TERM", "dumb")
+        .env("RIVERRUN_LOG", "info");
         match crash_at {
             Some(point) => builder.env("RIVERRUN_CRASH_AT", point).start(),
             None => builder.start(),
         }
     }
 
-    fn produce(&self, ids: std::ops::Range<u64>) {
-        kafka().produce(&self.from, ids.map(|id| Record::value(row(id)).partition(i32::try_from(id % 3).unwrap())));
+    /// Writes so many more rows.
+    fn produce(&mut self, more: u64) {
+        self.write(self.produced..self.produced + more);
+        self.produced += more;
+    }
+
+    fn write(&self, ids: std::ops::Range<u64>) {
+        let record = |id| Record::value(row(id)).partition(i32::try_from(id % 3).unwrap());
+        self.kafka.produce(&self.from, ids.map(record));
     }
 
     /// Ids that are visible in the copy, with how often.
     fn copied(&self) -> BTreeMap<u64, u64> {
         let mut ids = BTreeMap::new();
-        for record in kafka().read_all(&self.copy) {
+        for record in self.kafka.read_all(&self.copy) {
             let id = record.text().split(',').next().unwrap().parse().unwrap();
             *ids.entry(id).or_insert(0) += 1;
         }
@@ -120,13 +128,13 @@ END;
     }
 
     fn stored(&self) -> BTreeMap<u64, u64> {
-        let rows = postgres().query(&format!("SELECT id, count(*) FROM {} GROUP BY id", self.name));
+        let rows = self.postgres.query("SELECT id, count(*) FROM chaos GROUP BY id");
         let number = |value: &Option<String>| value.as_ref().unwrap().parse().unwrap();
         rows.iter().map(|row| (number(&row[0]), number(&row[1]))).collect()
     }
 
     fn counts(&self) -> BTreeMap<String, (u64, u64)> {
-        let rows = mariadb().query(&format!("SELECT k, n, total FROM test.{}", self.name));
+        let rows = self.mariadb.query("SELECT k, n, total FROM test.chaos");
         let number = |value: &Option<String>| value.as_ref().unwrap().parse().unwrap();
         rows.iter().map(|row| (row[0].clone().unwrap(), (number(&row[1]), number(&row[2])))).collect()
     }
@@ -145,13 +153,6 @@ END;
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = mariadb().try_query(&format!("DROP TABLE test.{}", self.name));
-        let _ = postgres().try_query(&format!("DROP TABLE {}", self.name));
-    }
-}
-
 fn key(id: u64) -> String {
     format!("k{}", id * 7 % KEYS)
 }
@@ -166,44 +167,21 @@ fn row(id: u64) -> String {
     format!("{id},{},{},{}", key(id), id % 10, time(id))
 }
 
-#[test]
-fn nothing_is_lost_or_doubled_however_often_the_process_is_killed() {
-    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (kills, seed) = (number("RIVERRUN_CHAOS_KILLS", 30), number("RIVERRUN_CHAOS_SEED", fastrand::u64(..)));
-    println!("RIVERRUN_CHAOS_SEED={seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let world = World::new();
-    let mut produced = 0;
-    let begin = Instant::now();
-    for kill in 0..kills {
-        let more = rng.u64(50..400);
-        world.produce(produced..produced + more);
-        produced += more;
-        let point = (kill % 2 == 1).then(|| format!("{}:{}", rng.choice(POINTS).unwrap(), rng.u32(1..6)));
-        let mut job = world.start(point.clone());
-        // A named point that is not reached in time gives way to a kill.
-        let until = Instant::now() + Duration::from_millis(if point.is_some() { 3000 } else { rng.u64(100..2500) });
-        while Instant::now() < until && job.is_running() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if !job.is_running() {
-            assert!(point.is_some(), "kill {kill}: the job ended by itself:\n{:#?}", job.stderr());
-        }
-        job.kill9();
-    }
-    let rows = produced;
-    // A row long after the others closes their windows; it has an id of its own.
-    world.produce(rows + 100_000..rows + 100_003);
-    let mut job = world.start(None);
+/// Lets the job come to its end, and compares all that is visible with a batch computation over all that was produced.
+fn assert_exactly_once(world: &World, mut job: Riverrun, told: &str) {
+    let rows = world.produced;
+    // Rows long after the others close their windows.
+    let late = rows + 100_000..rows + 100_003;
+    world.write(late.clone());
     let all = rows + 3;
     wait_until(LONG, "all rows are visible in PostgreSQL", || {
-        assert!(job.is_running(), "the job ended:\n{:#?}", job.stderr());
+        assert!(job.is_running(), "{told}: the job ended:\n{:#?}", job.stderr());
         world.stored().len() as u64 >= all
     });
     wait_until(LONG, "all rows are visible in Kafka", || world.copied().len() as u64 >= all);
     let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut windows: BTreeMap<(u64, String), (u64, u64)> = BTreeMap::new();
-    for id in (0..rows).chain(rows + 100_000..rows + 100_003) {
+    for id in (0..rows).chain(late) {
         let count = counts.entry(key(id)).or_default();
         *count = (count.0 + 1, count.1 + id % 10);
         if id < rows {
@@ -222,12 +200,104 @@ fn nothing_is_lost_or_doubled_however_often_the_process_is_killed() {
     wait_until(LONG, "all windows are visible in files", || world.windows().len() >= expected.len());
     job.interrupt();
     let ended = job.wait(LONG);
-    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(ended.code(), Some(0), "{told}: {}", ended.stderr);
 
-    let doubled = |ids: BTreeMap<u64, u64>| ids.into_iter().filter(|(_, times)| *times != 1).take(5).collect::<Vec<_>>();
-    assert_eq!((world.copied().len() as u64, doubled(world.copied())), (all, Vec::new()), "seed {seed}");
-    assert_eq!((world.stored().len() as u64, doubled(world.stored())), (all, Vec::new()), "seed {seed}");
-    assert_eq!(world.counts(), counts, "seed {seed}");
-    assert_eq!(world.windows(), expected, "seed {seed}");
-    println!("{kills} kills, {all} rows, {:?}", begin.elapsed());
+    let doubled =
+        |ids: BTreeMap<u64, u64>| ids.into_iter().filter(|(_, times)| *times != 1).take(5).collect::<Vec<_>>();
+    assert_eq!((world.copied().len() as u64, doubled(world.copied())), (all, Vec::new()), "{told}");
+    assert_eq!((world.stored().len() as u64, doubled(world.stored())), (all, Vec::new()), "{told}");
+    assert_eq!(world.counts(), counts, "{told}");
+    assert_eq!(world.windows(), expected, "{told}");
+}
+
+/// Lets a job run for a while.
+fn run_for(job: &mut Riverrun, time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until && job.is_running() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_however_often_the_process_is_killed() {
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (kills, seed) = (number("RIVERRUN_CHAOS_KILLS", 30), number("RIVERRUN_CHAOS_SEED", fastrand::u64(..)));
+    println!("RIVERRUN_CHAOS_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut world = World::new();
+    let begin = Instant::now();
+    for kill in 0..kills {
+        world.produce(rng.u64(50..400));
+        let point = (kill % 2 == 1).then(|| format!("{}:{}", rng.choice(POINTS).unwrap(), rng.u32(1..6)));
+        let mut job = world.start(point.clone());
+        // A named point that is not reached in time gives way to a kill.
+        run_for(&mut job, Duration::from_millis(if point.is_some() { 3000 } else { rng.u64(100..2500) }));
+        if !job.is_running() {
+            assert!(point.is_some(), "seed {seed}, kill {kill}: the job ended by itself:\n{:#?}", job.stderr());
+        }
+        job.kill9();
+    }
+    let last = world.start(None);
+    assert_exactly_once(&world, last, &format!("seed {seed}"));
+    println!("{kills} kills, {} rows, {:?}", world.produced, begin.elapsed());
+}
+
+#[test]
+fn a_process_that_wakes_after_another_took_over_commits_nothing_more() {
+    let mut world = World::new();
+    for round in 0..3 {
+        world.produce(300);
+        let mut zombie = world.start(None);
+        wait_until(LONG, "the first process has written", || world.stored().len() as u64 > world.produced / 2);
+        signal(&zombie, rustix::process::Signal::STOP);
+        world.produce(300);
+        let mut heir = world.start(None);
+        wait_until(LONG, "the second process has written", || world.stored().len() as u64 >= world.produced);
+        signal(&zombie, rustix::process::Signal::CONT);
+        world.produce(300);
+        wait_until(LONG, "the first process sees that it is over", || !zombie.is_running());
+        let ended = zombie.wait(LONG);
+        assert_eq!(ended.code(), Some(1), "round {round}: {}", ended.stderr);
+        assert!(ended.stderr.contains("taken"), "round {round}: {}", ended.stderr);
+        run_for(&mut heir, Duration::from_millis(300));
+        assert!(heir.is_running(), "round {round}: {:#?}", heir.stderr());
+        heir.kill9();
+    }
+    let last = world.start(None);
+    assert_exactly_once(&world, last, "zombies");
+}
+
+#[test]
+fn brokers_and_databases_that_are_killed_and_come_back_lose_nothing() {
+    let mut world = World::new();
+    let mut job = world.start(None);
+    for server in 0..6 {
+        world.produce(300);
+        run_for(&mut job, Duration::from_millis(fastrand::u64(200..700)));
+        match server % 3 {
+            0 => {
+                world.kafka.kill9();
+                run_for(&mut job, Duration::from_millis(500));
+                world.kafka.restart();
+            }
+            1 => {
+                world.mariadb.kill9();
+                run_for(&mut job, Duration::from_millis(500));
+                world.mariadb.restart();
+            }
+            _ => {
+                world.postgres.kill9();
+                run_for(&mut job, Duration::from_millis(500));
+                world.postgres.restart();
+            }
+        }
+        assert!(job.is_running(), "{:#?}", job.stderr());
+    }
+    assert_exactly_once(&world, job, "outages");
+}
+
+fn signal(job: &Riverrun, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(job.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }

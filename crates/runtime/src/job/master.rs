@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Kind, Result};
 use riverrun_connect::{Commits, Committable, JobContext};
+use riverrun_protocol::checkpoint_log::Own;
 use riverrun_protocol::job_master::{Action, EndReason, Event, Failure, JobMaster};
 use riverrun_protocol::restart::GiveUp;
 use riverrun_protocol::{CheckpointId, JobStatus};
 
 use super::attempt::{AttemptEvent, caught};
-use super::checkpoints::{CommitEvent, Committers, Durable, NodeIdentity, StoreEvent, Takeover};
+use super::checkpoints::{CommitEvent, Committers, Durable, NodeIdentity, StoreEvent, TakenOver, Takeover};
 use super::handle::{JobControl, JobHandle, JobShared};
 use super::running::{Running, RunningEnd};
 use crate::crash::crash_point;
@@ -60,6 +61,8 @@ struct Master {
     epoch: u64,
     takeover: Option<Takeover>,
     committers: Option<Committers>,
+    /// What this process has of the log.
+    own: Option<Own>,
     /// Of the last event.
     failure: Option<Error>,
     /// The job's.
@@ -99,6 +102,7 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
         epoch: 0,
         takeover: None,
         committers: None,
+        own: None,
         failure: None,
         error: None,
         stuck: None,
@@ -239,16 +243,16 @@ impl Master {
 
     fn take_over(&mut self, lost: Option<CheckpointId>) -> Event {
         let Some(durable) = &self.job.durable else { return Event::TakenOver };
-        let rollback = match lost.map(|lost| durable.before(lost).map(|before| (lost, before))).transpose() {
-            Err(error) => return self.failed(error),
-            Ok(Some((lost, None))) => return Event::NothingBefore(lost),
-            Ok(Some((_, Some(before)))) => Some(before),
-            Ok(None) => None,
-        };
-        match durable.take_over(&self.job.nodes, self.job.graph.settings.max_parallelism, rollback) {
-            Ok(takeover) => {
-                self.takeover = Some(takeover);
+        let max_parallelism = self.job.graph.settings.max_parallelism;
+        match durable.take_over(&self.job.nodes, max_parallelism, &mut self.own, lost) {
+            Ok(TakenOver::Begins(takeover)) => {
+                self.takeover = Some(*takeover);
                 Event::TakenOver
+            }
+            Ok(TakenOver::NothingBefore(lost)) => Event::NothingBefore(lost),
+            Ok(TakenOver::Fenced(error)) => {
+                self.failure = Some(error);
+                Event::Fenced
             }
             Err(error) => self.failed(error),
         }
@@ -274,19 +278,32 @@ impl Master {
             Err(error) => return self.failed(error),
         };
         let mut any_visible = false;
+        let mut lost = None;
+        self.failure = None;
         for (node, job) in sinks {
-            let committables = self.restored_committables(&job.operator);
+            let committables = match self.takeover.as_ref().is_some_and(|takeover| takeover.is_committed) {
+                true => Vec::new(),
+                false => self.restored_committables(&job.operator),
+            };
             let has_rows = !committables.is_empty();
             committers.recover(node, context.restored, committables);
             match self.recovered(&committers) {
                 CommitEvent::Lost { checkpoint, visible, error, .. } => {
-                    self.failure =
-                        Some(error.with("operator", &self.job.nodes[node].name).with("checkpoint", checkpoint));
-                    return Event::CommitLost { checkpoint, visible: visible || any_visible };
+                    let error = error.with("operator", &self.job.nodes[node].name).with("checkpoint", checkpoint);
+                    self.failure.get_or_insert(error);
+                    any_visible |= visible;
+                    lost.get_or_insert(checkpoint);
+                    if !any_visible {
+                        break;
+                    }
+                    // Where some rows are visible, the others still become so.
                 }
                 CommitEvent::Failed { error } => return self.failed(error),
                 CommitEvent::Recovered | CommitEvent::Committed { .. } => any_visible |= has_rows,
             }
+        }
+        if let Some(checkpoint) = lost {
+            return Event::CommitLost { checkpoint, visible: any_visible };
         }
         self.committers = Some(committers);
         Event::Recovered
@@ -331,10 +348,13 @@ impl Master {
         let takeover = self.takeover.take();
         let committers = self.committers.take();
         let started = Running::start(&self.job, self.epoch, takeover, committers);
-        let RunningEnd { end, error } = match started {
+        let RunningEnd { end, error, last_slot } = match started {
             Ok(running) => running.run(&self.inbox, &mut self.machine),
             Err(error) => return self.failed(error),
         };
+        if let (Some(own), Some(slot)) = (&mut self.own, last_slot) {
+            own.slot = slot;
+        }
         if self.machine.status() == JobStatus::Canceling {
             self.stuck = error;
         } else {

@@ -29,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct RunningEnd {
     pub(super) end: AttemptEnd,
     pub(super) error: Option<Error>,
+    /// The last slot that counts.
+    pub(super) last_slot: Option<CheckpointId>,
 }
 
 /// An attempt that runs.
@@ -164,26 +166,22 @@ impl<'a> Running<'a> {
     fn end(self) -> RunningEnd {
         let Self { attempt, checkpoints, cause, job, .. } = self;
         let ended = attempt.wait();
+        let last_slot = checkpoints.as_ref().map(|checkpoints| checkpoints.coordinator.last_slot());
         if let Some(mut checkpoints) = checkpoints {
             checkpoints.refuse_all("the job has ended");
         }
         job.shared.checkpoints(|statistics| statistics.in_progress = 0);
-        let failed = |error: Error| RunningEnd { end: AttemptEnd::Failed(failure_of(&error)), error: Some(error) };
-        match (cause, ended) {
-            (Some(Cause::Fenced(error)), _) => RunningEnd { end: AttemptEnd::Fenced, error: Some(error) },
+        let (end, error) = match (cause, ended) {
+            (Some(Cause::Fenced(error)), _) => (AttemptEnd::Fenced, Some(error)),
             (Some(Cause::Lost { checkpoint, visible, error }), _) => {
-                let failure = failure_of(&error);
-                RunningEnd { end: AttemptEnd::CommitLost { checkpoint, visible, failure }, error: Some(error) }
+                (AttemptEnd::CommitLost { checkpoint, visible, failure: failure_of(&error) }, Some(error))
             }
-            (Some(Cause::Failed(error)), _) | (_, Err(error)) => failed(error),
-            (Some(Cause::Finished(kind)), Ok(_)) if kind.is_savepoint() => {
-                RunningEnd { end: AttemptEnd::Stopped, error: None }
-            }
-            (_, Ok(summary)) if summary.status == JobStatus::Canceled => {
-                RunningEnd { end: AttemptEnd::Canceled, error: None }
-            }
-            (_, Ok(_)) => RunningEnd { end: AttemptEnd::Finished, error: None },
-        }
+            (Some(Cause::Failed(error)), _) | (_, Err(error)) => (AttemptEnd::Failed(failure_of(&error)), Some(error)),
+            (Some(Cause::Finished(kind)), Ok(_)) if kind.is_savepoint() => (AttemptEnd::Stopped, None),
+            (_, Ok(summary)) if summary.status == JobStatus::Canceled => (AttemptEnd::Canceled, None),
+            (_, Ok(_)) => (AttemptEnd::Finished, None),
+        };
+        RunningEnd { end, error, last_slot }
     }
 
     fn take(&mut self, message: Message, machine: &mut JobMaster) {
@@ -397,9 +395,7 @@ impl<'a> Running<'a> {
                 self.end_by(cause);
             }
             Action::Fenced { slot } => {
-                let error = Error::external("another process has taken the job over")
-                    .with("checkpoints in", checkpoints.durable.log.url())
-                    .with("slot", slot);
+                let error = checkpoints.durable.taken().with("slot", slot);
                 self.end_by(Cause::Fenced(error));
             }
             Action::Finished { kind, .. } => self.cause = Some(Cause::Finished(kind)),
@@ -467,8 +463,9 @@ impl<'a> Checkpoints<'a> {
         };
         let blank = self.durable.blank(checkpoint, self.attempt_number, directory.is_some());
         let prepared = self.prepared.take(checkpoint);
+        let written = building.written;
         let assembled = building.finish(&job.nodes, job.graph.settings.max_parallelism, prepared, blank);
-        job.shared.checkpoints(|statistics| record_size(statistics, &assembled));
+        job.shared.checkpoints(|statistics| record_size(statistics, &assembled, written));
         match directory {
             Some(directory) => {
                 self.storing.write_savepoint(directory, assembled.clone());
@@ -562,7 +559,8 @@ fn chains(job: &Job, takeover: &Takeover) -> BTreeMap<(usize, usize), Chain> {
     chains
 }
 
-fn record_size(statistics: &mut CheckpointStatistics, checkpoint: &Checkpoint) {
+fn record_size(statistics: &mut CheckpointStatistics, checkpoint: &Checkpoint, written: u64) {
+    statistics.last_size = written;
     statistics.last_full_size = checkpoint.state_bytes();
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod accumulator;
 mod assign_windows;
 mod calc;
+mod changelog_normalize;
 mod changes;
 mod group_aggregate;
 mod groups;
@@ -15,12 +16,14 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod unnest;
 mod wall_clock;
 mod window_aggregate;
 mod window_columns;
 
 pub(crate) use assign_windows::AssignWindows;
 pub(crate) use calc::{Calc, Environment};
+pub(crate) use changelog_normalize::ChangelogNormalize;
 pub(crate) use group_aggregate::GroupAggregate;
 pub(crate) use groups::{Groups, columns, key_types};
 pub(crate) use row_at_a_time::RowAtATime;
@@ -28,5 +31,6 @@ pub(crate) use session_aggregate::SessionAggregate;
 pub(crate) use sink_guard::SinkGuard;
 pub(crate) use source_calc::SourceCalc;
 pub(crate) use stored::StateOf;
+pub(crate) use unnest::Unnest;
 pub(crate) use wall_clock::WallClock;
 pub(crate) use window_aggregate::WindowAggregate;

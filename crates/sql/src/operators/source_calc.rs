@@ -1,11 +1,11 @@
 //! What happens to the rows of a split in the source's own task: metadata is cast, columns are computed, event time is told.
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute;
 use arrow::datatypes::{SchemaRef, TimestampMillisecondType};
 use riverrun_base::{Error, Result};
 use riverrun_connect::SplitId;
-use riverrun_data::Batch;
+use riverrun_data::{Batch, RowKind};
 use riverrun_runtime::{SplitOperator, Timestamp};
 
 use super::calc::{Environment, Projection};
@@ -50,7 +50,10 @@ impl SplitOperator<Batch> for SourceCalc {
         let watermark = match &self.watermark {
             None => None,
             Some(watermark) => {
-                if rows.column(watermark.column).null_count() > 0 {
+                // Of a deletion by key nothing else may be known.
+                let times = rows.column(watermark.column);
+                let is_missing = |row: usize| times.is_null(row) && batch.kind(row) != RowKind::Delete;
+                if times.null_count() > 0 && (0..times.len()).any(is_missing) {
                     return Err(Error::data(
                         "RowTime field should not be null, please convert it to a non-null long value.",
                     )

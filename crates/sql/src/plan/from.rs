@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::query::Planner;
 use super::rel::{Rel, RelKind, Scan};
 use super::schema::{Field, TimeAttribute};
+use super::unnest::{UnnestCall, joins_are_missing};
 use crate::catalog::{Object, Table, TableColumnKind, View};
 use crate::expr::{Binder, CastMode, Expr, cast};
 use crate::parser::error_at;
@@ -20,19 +21,25 @@ const MAX_DEPTH: usize = 64;
 
 impl Planner<'_> {
     pub(super) fn from(&mut self, from: &[TableWithJoins]) -> Result<Rel> {
-        match from {
-            [] => Ok(one_row()),
-            [only] => {
-                if let Some(join) = only.joins.first() {
-                    return Err(error_at(join.relation.span(), "JOIN is not supported yet"));
-                }
-                self.factor(&only.relation)
-            }
-            [_, second, ..] => Err(error_at(second.relation.span(), "joins are not supported yet")),
+        let Some((first, others)) = from.split_first() else { return Ok(one_row()) };
+        let unnested = |factor| UnnestCall::of(factor).ok_or_else(|| joins_are_missing(factor));
+        let mut rel = self.factor(&first.relation)?;
+        for join in &first.joins {
+            rel = unnested(&join.relation)?.joined(rel, &join.join_operator)?;
         }
+        for other in others {
+            rel = unnested(&other.relation)?.over(rel, false)?;
+            for join in &other.joins {
+                rel = unnested(&join.relation)?.joined(rel, &join.join_operator)?;
+            }
+        }
+        Ok(rel)
     }
 
     fn factor(&mut self, factor: &TableFactor) -> Result<Rel> {
+        if let Some(unnest) = UnnestCall::of(factor) {
+            return unnest.alone();
+        }
         match factor {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 let rel = self.named_relation(name)?;
@@ -54,7 +61,6 @@ impl Planner<'_> {
                 let rel = self.from(std::slice::from_ref(table_with_joins))?;
                 rename(rel, None, alias.as_ref())
             }
-            TableFactor::UNNEST { .. } => Err(error_at(factor.span(), "UNNEST is not supported yet")),
             TableFactor::MatchRecognize { .. } => Err(error_at(factor.span(), "MATCH_RECOGNIZE is not supported yet")),
             TableFactor::Table { name, .. } => Err(error_at(name.span(), format!("'{name}' is no table function"))
                 .hint("write TABLE(TUMBLE(TABLE t, DESCRIPTOR(time), INTERVAL '10' MINUTE))")),
@@ -130,7 +136,7 @@ impl Planner<'_> {
 }
 
 /// The relation of a query without FROM: one row without columns.
-fn one_row() -> Rel {
+pub(super) fn one_row() -> Rel {
     Rel { kind: RelKind::Values(vec![Vec::new()]), fields: Vec::new() }
 }
 
@@ -186,30 +192,39 @@ pub(crate) fn scan(table: &Arc<Table>, hint: std::collections::BTreeMap<String, 
 }
 
 /// Gives a relation the name by which its columns can be qualified, and its columns those of an alias.
-fn rename(rel: Rel, default: Option<String>, alias: Option<&TableAlias>) -> Result<Rel> {
-    let columns: Vec<String> =
-        alias.map(|alias| alias.columns.iter().map(|column| column.name.value.clone()).collect()).unwrap_or_default();
-    let span = alias.map_or_else(sqlparser::tokenizer::Span::empty, |alias| alias.name.span);
-    let mut rel = rename_columns(rel, &columns, span)?;
-    let name = alias.map(|alias| alias.name.value.clone()).or(default);
-    for field in &mut rel.fields {
-        field.qualifier.clone_from(&name);
-    }
+fn rename(mut rel: Rel, default: Option<String>, alias: Option<&TableAlias>) -> Result<Rel> {
+    rename_fields(&mut rel.fields, default, alias)?;
     Ok(rel)
 }
 
+/// As [`rename`], of the columns alone.
+pub(super) fn rename_fields(fields: &mut [Field], default: Option<String>, alias: Option<&TableAlias>) -> Result<()> {
+    if let Some(alias) = alias {
+        let columns: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
+        name_columns(fields, &columns, alias.name.span)?;
+    }
+    let name = alias.map(|alias| alias.name.value.clone()).or(default);
+    for field in fields {
+        field.qualifier.clone_from(&name);
+    }
+    Ok(())
+}
+
 fn rename_columns(mut rel: Rel, columns: &[String], span: sqlparser::tokenizer::Span) -> Result<Rel> {
+    name_columns(&mut rel.fields, columns, span)?;
+    Ok(rel)
+}
+
+/// Gives columns these names; without any they keep theirs.
+fn name_columns(fields: &mut [Field], columns: &[String], span: sqlparser::tokenizer::Span) -> Result<()> {
     if columns.is_empty() {
-        return Ok(rel);
+        return Ok(());
     }
-    if columns.len() != rel.fields.len() {
-        return Err(error_at(
-            span,
-            format!("{} column names are given for {} columns", columns.len(), rel.fields.len()),
-        ));
+    if columns.len() != fields.len() {
+        return Err(error_at(span, format!("{} column names are given for {} columns", columns.len(), fields.len())));
     }
-    for (field, name) in rel.fields.iter_mut().zip(columns) {
+    for (field, name) in fields.iter_mut().zip(columns) {
         field.name.clone_from(name);
     }
-    Ok(rel)
+    Ok(())
 }

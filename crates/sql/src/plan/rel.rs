@@ -32,6 +32,8 @@ pub(crate) enum RelKind {
     AssignWindows { input: Box<Rel>, window: Arc<Window> },
     /// Groups by key columns, with the keys first in its rows and the aggregates behind.
     Aggregate { input: Box<Rel>, keys: Vec<usize>, aggregates: Vec<AggregateCall>, window: Option<GroupWindow> },
+    /// Each row once for every element of an array or map.
+    Unnest { input: Box<Rel>, unnest: Unnest },
     /// The rows of all inputs, which have the same types.
     Union { inputs: Vec<Rel> },
 }
@@ -46,6 +48,19 @@ pub(crate) struct Scan {
     pub(crate) exprs: Vec<Expr>,
     /// The watermark of a row, in the rowtime's type, over the table's columns.
     pub(crate) watermark: Option<Expr>,
+}
+
+/// What becomes of a row with an array or a map: some of its columns, and behind them, for each element, the element's.
+#[derive(Clone, Debug)]
+pub(crate) struct Unnest {
+    /// The index of the array or map in the input.
+    pub(crate) array: usize,
+    /// The columns of the input that stand in the result.
+    pub(crate) keep: Vec<usize>,
+    /// Whether a row without elements stays, with NULLs.
+    pub(crate) outer: bool,
+    /// Whether the element's number, from 1, is the last column.
+    pub(crate) ordinality: bool,
 }
 
 /// Windows on a time attribute.

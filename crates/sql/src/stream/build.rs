@@ -57,6 +57,12 @@ impl Builder<'_> {
             RelKind::Aggregate { input, keys, aggregates, window } => {
                 self.aggregate(rel, input, keys, aggregates, window.as_ref())
             }
+            RelKind::Unnest { input, unnest } => {
+                let input = self.build(input)?;
+                let mode = input.mode;
+                let kind = NodeKind::Unnest(unnest.clone());
+                Ok(Node { kind, fields: rel.fields.clone(), mode, upsert_key: None, inputs: vec![input] })
+            }
             RelKind::Union { inputs } => {
                 let inputs = inputs.iter().map(|input| self.build(input)).collect::<Result<Vec<_>>>()?;
                 let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete];
@@ -76,23 +82,24 @@ impl Builder<'_> {
     fn source(&self, scan: &Scan, rel: &Rel) -> Result<Node> {
         let source = super::source::open(self.connectors, &scan.table, &scan.hint)?;
         let mode = source.changelog_mode();
-        if !mode.is_insert_only() && !mode.contains(RowKind::UpdateBefore) {
-            return Err(Error::not_supported(format!(
-                "reading table '{}', whose changes come by key without their former content (upsert)",
-                scan.table.name
-            )));
-        }
         let scan = Scan {
             exprs: scan.exprs.iter().map(|expr| fold(expr.clone(), &self.constants)).collect(),
             watermark: scan.watermark.clone().map(|watermark| fold(watermark, &self.constants)),
             ..scan.clone()
         };
         let upsert_key = Some(scan.table.primary_key.clone()).filter(|key| !key.is_empty());
-        Ok(Node { kind: NodeKind::Source(scan), fields: rel.fields.clone(), mode, upsert_key, inputs: Vec::new() })
+        let is_upsert = mode.contains(RowKind::UpdateAfter) && !mode.contains(RowKind::UpdateBefore);
+        let table = std::sync::Arc::clone(&scan.table);
+        let source =
+            Node { kind: NodeKind::Source(scan), fields: rel.fields.clone(), mode, upsert_key, inputs: Vec::new() };
+        if !is_upsert {
+            return Ok(source);
+        }
+        self.normalized(source, table.primary_key.clone()).map_err(|error| error.with("table", &table.name))
     }
 
     /// A calc over a node, merged with the calc that the node is, where no work is done twice by that.
-    fn calc(&self, input: Node, condition: Option<Expr>, exprs: Option<Vec<Expr>>, fields: Vec<Field>) -> Node {
+    pub(super) fn calc(&self, input: Node, condition: Option<Expr>, exprs: Option<Vec<Expr>>, fields: Vec<Field>) -> Node {
         let condition = condition.map(|condition| fold(condition, &self.constants));
         let exprs: Option<Vec<Expr>> =
             exprs.map(|exprs| exprs.into_iter().map(|expr| fold(expr, &self.constants)).collect());
@@ -125,6 +132,8 @@ impl Builder<'_> {
     }
 
     fn calc_node(&self, input: Node, condition: Option<Expr>, exprs: Option<Vec<Expr>>, fields: Vec<Field>) -> Node {
+        let (input, condition, exprs) = narrowed(input, condition, exprs);
+        let (input, condition, exprs) = self.keeping_less(input, condition, exprs);
         let mode = input.mode;
         let upsert_key = match &exprs {
             None => input.upsert_key.clone(),
@@ -274,7 +283,9 @@ impl Node {
     /// Tells the plan below that nobody wants `-U` of it: an aggregate then leaves it out. A filter needs both halves of an update, so it stops there.
     pub(crate) fn without_update_before(&mut self) {
         match &mut self.kind {
-            NodeKind::GroupAggregate { update_before, .. } => *update_before = false,
+            NodeKind::GroupAggregate { update_before, .. } | NodeKind::ChangelogNormalize { update_before, .. } => {
+                *update_before = false;
+            }
             NodeKind::Calc { condition: None, .. } | NodeKind::Exchange { .. } | NodeKind::Union => {
                 self.inputs.iter_mut().for_each(Node::without_update_before);
                 if self.inputs.iter().any(|input| input.mode.contains(RowKind::UpdateBefore)) {
@@ -313,7 +324,37 @@ fn can_inline<'e>(inner: &[Expr], outer: impl Iterator<Item = &'e Expr>) -> bool
         .all(|(expr, uses)| uses <= 1 || matches!(expr.kind, ExprKind::Column(_) | ExprKind::Literal(_)))
 }
 
-fn count_columns(expr: &Expr, uses: &mut [usize]) {
+/// Of the columns that an unnesting multiplies, only those that are read behind it.
+fn narrowed(
+    mut input: Node,
+    condition: Option<Expr>,
+    exprs: Option<Vec<Expr>>,
+) -> (Node, Option<Expr>, Option<Vec<Expr>>) {
+    let NodeKind::Unnest(unnest) = &mut input.kind else { return (input, condition, exprs) };
+    let Some(exprs) = exprs else { return (input, condition, None) };
+    let mut uses = vec![0; input.fields.len()];
+    condition.iter().chain(&exprs).for_each(|expr| count_columns(expr, &mut uses));
+    let width = unnest.keep.len();
+    let stays = |column: usize| column >= width || uses[column] > 0;
+    let mut place = 0;
+    let moved: Vec<Expr> = (0..uses.len())
+        .map(|column| {
+            let expr = Expr::column(place, input.fields[column].data_type.clone());
+            place += usize::from(stays(column));
+            expr
+        })
+        .collect();
+    let mut column = 0..uses.len();
+    input.fields.retain(|_| column.next().is_some_and(stays));
+    let mut column = 0..width;
+    unnest.keep.retain(|_| column.next().is_some_and(stays));
+    let condition = condition.map(|condition| inlined(condition, &moved));
+    let exprs = exprs.into_iter().map(|expr| inlined(expr, &moved)).collect();
+    (input, condition, Some(exprs))
+}
+
+/// Counts how often an expression reads each column.
+pub(super) fn count_columns(expr: &Expr, uses: &mut [usize]) {
     if let ExprKind::Column(index) = expr.kind {
         uses[index] += 1;
     }
@@ -322,7 +363,8 @@ fn count_columns(expr: &Expr, uses: &mut [usize]) {
     }
 }
 
-fn inlined(expr: Expr, inner: &[Expr]) -> Expr {
+/// An expression over what these expressions compute.
+pub(super) fn inlined(expr: Expr, inner: &[Expr]) -> Expr {
     match expr.kind {
         ExprKind::Column(index) => Expr { position: expr.position.or(inner[index].position), ..inner[index].clone() },
         _ => expr.map_children(&mut |child| inlined(child, inner)),

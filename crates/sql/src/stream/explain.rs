@@ -63,6 +63,9 @@ fn description(node: &Node) -> String {
         }
         NodeKind::Exchange { keys } if keys.is_empty() => "Exchange(distribution=[single]".into(),
         NodeKind::Exchange { keys } => format!("Exchange(distribution=[hash[{}]]", names_of(keys, input)),
+        NodeKind::ChangelogNormalize { keys, .. } => {
+            format!("ChangelogNormalize(key=[{}]", names_of(keys, input))
+        }
         NodeKind::AssignWindows(window) => {
             format!("WindowTableFunction(window=[{}, time_col=[{}]]", window_text(window.kind), input[window.time].name)
         }
@@ -97,6 +100,12 @@ fn description(node: &Node) -> String {
                 window_text(window.window.kind)
             )
         }
+        NodeKind::Unnest(unnest) => format!(
+            "Correlate(invocation=[UNNEST({})], select=[{}], joinType=[{}]",
+            input[unnest.array].name,
+            names(&node.fields),
+            if unnest.outer { "LEFT" } else { "INNER" }
+        ),
         NodeKind::Union => format!("Union(all=[true], union=[{}]", names(&node.fields)),
         NodeKind::Sink(target) => {
             format!("Sink(table=[default_catalog.default_database.{}], fields=[{}]", target.table.name, names(input))

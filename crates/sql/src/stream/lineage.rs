@@ -30,6 +30,16 @@ pub(super) fn description(
     format!("{}GROUP BY ({}) SELECT {}{changes}", window.unwrap_or_default(), keys.join(", "), calls.join(", ")).into()
 }
 
+/// What the last rows of keys are of.
+pub(super) fn last_rows(input: &Node, keys: &[usize]) -> Arc<str> {
+    let columns = |wanted: &dyn Fn(&usize) -> bool| {
+        let texts = (0..input.fields.len()).filter(wanted).map(|n| typed(&column(input, n), &input.fields[n]));
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    let (key, rest) = (columns(&|column| keys.contains(column)), columns(&|column| !keys.contains(column)));
+    format!("the last rows by ({key}) of ({rest})").into()
+}
+
 fn call_text(input: &Node, call: &AggregateCall) -> String {
     let argument =
         call.argument.map_or("*".to_owned(), |argument| typed(&column(input, argument), &input.fields[argument]));
@@ -50,9 +60,15 @@ fn column(node: &Node, index: usize) -> String {
         NodeKind::Calc { exprs: Some(exprs), .. } => {
             exprs.get(index).map_or_else(own_name, |expr| expression(expr, &|index| column(input, index)))
         }
-        NodeKind::Calc { exprs: None, .. } | NodeKind::Exchange { .. } | NodeKind::Union | NodeKind::Sink(_) => {
-            column(input, index)
-        }
+        NodeKind::Calc { exprs: None, .. }
+        | NodeKind::Exchange { .. }
+        | NodeKind::ChangelogNormalize { .. }
+        | NodeKind::Union
+        | NodeKind::Sink(_) => column(input, index),
+        NodeKind::Unnest(unnest) => match unnest.keep.get(index) {
+            Some(kept) => column(input, *kept),
+            None => format!("UNNEST({}).{}", column(input, unnest.array), index - unnest.keep.len()),
+        },
         NodeKind::AssignWindows(_) if index < input.fields.len() => column(input, index),
         NodeKind::GroupAggregate { keys, aggregates, .. }
         | NodeKind::WindowAggregate { keys, aggregates, .. }

@@ -4,6 +4,7 @@ mod build;
 mod explain;
 mod lineage;
 mod node;
+mod normalize;
 mod sink;
 mod source;
 mod translate;

@@ -6,7 +6,7 @@ use riverrun_data::ChangelogMode;
 
 use crate::catalog::Table;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, Field, GroupWindow, Scan, Window};
+use crate::plan::{AggregateCall, Field, GroupWindow, Scan, Unnest, Window};
 
 /// An operator of the streaming plan.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(crate) enum NodeKind {
     Calc { condition: Option<Expr>, exprs: Option<Vec<Expr>> },
     /// Sends equal keys to the same subtask; all rows to one without keys.
     Exchange { keys: Vec<usize> },
+    /// Completes changes by key with the former content, which it keeps.
+    ChangelogNormalize { keys: Vec<usize>, update_before: bool },
     /// Assigns windows of fixed length.
     AssignWindows(Arc<Window>),
     /// Groups without windows.
@@ -40,6 +42,8 @@ pub(crate) enum NodeKind {
     WindowAggregate { keys: Vec<usize>, aggregates: Vec<AggregateCall>, window: GroupWindow },
     /// Groups by sessions; the window's columns are counted behind the input's.
     SessionAggregate { keys: Vec<usize>, aggregates: Vec<AggregateCall>, window: GroupWindow },
+    /// A row for every element of an array or map.
+    Unnest(Unnest),
     /// All inputs' rows.
     Union,
     /// Writes into a table.

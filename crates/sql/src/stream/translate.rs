@@ -7,12 +7,12 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute;
 use arrow::datatypes::SchemaRef;
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Connectors, Sink};
+use riverrun_connect::{Commits, Connectors, Sink};
 use riverrun_data::{Batch, DataType, RowField, arrow_schema};
 use riverrun_runtime::{Exchange, JobGraph, NodeSettings, OperatorContext, Stream};
 use riverrun_state::key_groups;
 
-use super::lineage::description;
+use super::lineage::{description, last_rows};
 use super::node::{Node, NodeKind, SinkTarget};
 use super::source::{ValuesSource, metadata_types};
 use super::uid::Uids;
@@ -20,8 +20,8 @@ use crate::catalog::Table;
 use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
-    AssignWindows, Calc, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard, SourceCalc,
-    StateOf, WallClock, WindowAggregate, columns, key_types,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard, SourceCalc,
+    StateOf, Unnest, WallClock, WindowAggregate, columns, key_types,
 };
 use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 
@@ -68,6 +68,17 @@ impl Translator<'_> {
                 let input = self.input(node)?;
                 Ok(self.exchange(&input, keys.clone()))
             }
+            NodeKind::ChangelogNormalize { keys, update_before } => {
+                let (uid, input) = self.input_below("ChangelogNormalize", node)?;
+                let state = last_rows(first_input(node)?, keys);
+                let (keys, update_before) = (keys.clone(), *update_before);
+                let (settings, row_by_row) = (self.grouped("ChangelogNormalize", &keys).uid(uid), self.row_by_row);
+                Ok(self.graph.operator(&input, settings, move |context: &OperatorContext| {
+                    let state = StateOf::new(context, &state);
+                    let normalize = ChangelogNormalize::new(keys.clone(), update_before, schema.clone(), state)?;
+                    Ok(if row_by_row { Box::new(RowAtATime(normalize)) } else { Box::new(normalize) })
+                }))
+            }
             NodeKind::AssignWindows(window) => {
                 let uid = self.uids.node("WindowTableFunction");
                 let input = self.input(node)?;
@@ -77,6 +88,14 @@ impl Translator<'_> {
                     NodeSettings::named("WindowTableFunction").uid(uid),
                     move |_: &OperatorContext| Ok(Box::new(AssignWindows::new(window.clone(), zone, schema.clone()))),
                 ))
+            }
+            NodeKind::Unnest(unnest) => {
+                let uid = self.uids.node("Correlate");
+                let input = self.input(node)?;
+                let unnest = unnest.clone();
+                Ok(self.graph.operator(&input, NodeSettings::named("Correlate").uid(uid), move |_: &OperatorContext| {
+                    Ok(Box::new(Unnest::new(unnest.clone(), schema.clone())))
+                }))
             }
             NodeKind::GroupAggregate { keys, aggregates, update_before } => {
                 let (uid, input) = self.input_below("GroupAggregate", node)?;
@@ -303,7 +322,10 @@ impl Translator<'_> {
         let guarded = self.graph.operator(&stream, settings, move |_: &OperatorContext| {
             Ok(Box::new(SinkGuard::new(name.clone(), not_null.clone(), drops, schema.clone())))
         });
-        let by_key = sink.parallelism().is_some_and(|wanted| wanted > 1) && !context.primary_key.is_empty();
+        // Writers that have the same key in open transactions would wait for each other's locks for ever.
+        let commits = sink.commits() != Commits::Never && self.graph.parallelism_of(&guarded) > 1;
+        let is_spread = sink.parallelism().map_or(commits, |wanted| wanted > 1);
+        let by_key = is_spread && !context.primary_key.is_empty();
         let guarded = if by_key { self.exchange(&guarded, context.primary_key.clone()) } else { guarded };
         self.graph.sink(&guarded, NodeSettings::named(format!("Sink: {}", target.table.name)).uid(uid), sink);
         Ok(())

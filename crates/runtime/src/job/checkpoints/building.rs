@@ -36,17 +36,20 @@ pub(crate) struct Building {
     pub(crate) triggered_ms: i64,
     known: BTreeMap<usize, Vec<SplitId>>,
     subtasks: BTreeMap<usize, Vec<SubtaskState>>,
+    /// The bytes that were written for it.
+    pub(crate) written: u64,
 }
 
 impl Building {
     /// A checkpoint whose barriers have just been sent. `known` are the splits of each source.
     pub(crate) fn new(triggered_ms: i64, known: Vec<(usize, Vec<SplitId>)>) -> Self {
-        Self { triggered_ms, known: known.into_iter().collect(), subtasks: BTreeMap::new() }
+        Self { triggered_ms, known: known.into_iter().collect(), subtasks: BTreeMap::new(), written: 0 }
     }
 
     /// Takes the states of a task; what its sinks prepared goes to `prepared`.
     pub(crate) fn add(&mut self, states: Vec<StoredState>) {
-        for StoredState { node, state, .. } in states {
+        for StoredState { node, state, written, .. } in states {
+            self.written += written;
             self.subtasks.entry(node).or_default().push(state);
         }
     }
@@ -142,6 +145,7 @@ mod tests {
             node,
             state: SubtaskState::default(),
             committables: committables.iter().map(|one| vec![*one]).collect(),
+            written: 0,
         }
     }
 

@@ -12,6 +12,7 @@ use riverrun_checkpoints::{
     resolve, restore_point,
 };
 use riverrun_protocol::CheckpointId;
+use riverrun_protocol::checkpoint_log::{self as protocol, LogEntry, LogError, Own};
 
 use super::NodeIdentity;
 use crate::job::{Restoration, Retention};
@@ -50,6 +51,18 @@ pub(crate) struct Takeover {
     pub(crate) skipped: Vec<CheckpointId>,
     /// Whether state files of what is restored must not be referred to.
     pub(crate) starts_full: bool,
+    /// Whether what is restored is committed for certain.
+    pub(crate) is_committed: bool,
+}
+
+/// How a takeover went.
+pub(crate) enum TakenOver {
+    /// The attempt begins.
+    Begins(Box<Takeover>),
+    /// Another process has the job, or has ended it.
+    Fenced(Error),
+    /// Rows of this checkpoint are lost, and there is none before it to go back to.
+    NothingBefore(CheckpointId),
 }
 
 impl Durable {
@@ -137,7 +150,8 @@ impl Durable {
         }))
     }
 
-    /// Takes the next slot of the log, and with it what is to be restored: what the log says, or `rollback`.
+    /// Takes the next slot of the log, and with it what is to be restored: what the log says, or the checkpoint before `lost`.
+    /// `own` is what this process had of the job.
     ///
     /// # Errors
     /// The log cannot be read or written, or what it says cannot be restored into these nodes.
@@ -145,52 +159,72 @@ impl Durable {
         &self,
         nodes: &[NodeIdentity],
         max_parallelism: usize,
-        rollback: Option<CheckpointId>,
-    ) -> Result<Takeover> {
+        own: &mut Option<Own>,
+        lost: Option<CheckpointId>,
+    ) -> Result<TakenOver> {
         if self.checkpointing.is_none() {
-            return self.without_log(nodes, max_parallelism);
+            return Ok(TakenOver::Begins(Box::new(self.without_log(nodes, max_parallelism)?)));
         }
         for _ in 0..TAKEOVER_TRIES {
             let slots = self.log.read()?;
-            let restored = match rollback {
-                Some(rollback) => Some(rollback),
-                None => restore_point(&slots)?,
+            // A damaged slot is told as what it is.
+            restore_point(&slots)?;
+            let log = protocol::CheckpointLog::new(slots.iter().filter_map(|(id, slot)| Some((*id, entry(slot)?))));
+            let next = match lost {
+                Some(lost) => log.rollback(*own, lost),
+                None => log.takeover(*own),
             };
-            let attempt = slots.iter().filter_map(|(_, slot)| slot.attempt()).max().unwrap_or(0) + 1;
-            let slot = self.log.next_slot()?;
-            let takeover = Slot::Takeover { attempt, restores: restored, at_ms: now_ms() };
-            if self.log.write(slot, &takeover)? == Created::Exists {
+            let next = match next {
+                Ok(next) => next,
+                Err(LogError::NothingBefore(lost)) => return Ok(TakenOver::NothingBefore(lost)),
+                Err(LogError::Fenced { .. }) => return Ok(TakenOver::Fenced(self.taken())),
+                Err(LogError::Removed) => {
+                    let error = Error::external("another process has brought the job to its end");
+                    return Ok(TakenOver::Fenced(error.with("checkpoints in", self.log.url())));
+                }
+                Err(LogError::Missing(checkpoint)) => {
+                    return Err(Error::external(format!("checkpoint {checkpoint} is not there any more: somebody has removed it"))
+                        .with("checkpoints in", self.log.url()));
+                }
+            };
+            let takeover = Slot::Takeover { attempt: next.attempt, restores: next.restores, at_ms: now_ms() };
+            let before = own.map_or(CheckpointId(0), |own| own.slot);
+            *own = Some(Own { attempt: next.attempt, slot: before });
+            if self.log.write(next.slot, &takeover)? == Created::Exists {
                 continue;
             }
-            let live = slots
-                .iter()
-                .filter(|(id, slot)| {
-                    matches!(slot, SlotSummary::Completed { .. }) && restored.is_some_and(|last| *id <= last)
-                })
-                .map(|(id, _)| *id)
-                .collect();
-            let skipped = slots
-                .iter()
-                .filter(|(_, slot)| matches!(slot, SlotSummary::Skipped { .. }))
-                .map(|(id, _)| *id)
-                .collect();
+            *own = Some(Own { attempt: next.attempt, slot: next.slot });
             // What is left over costs room and nothing else.
-            if let Err(error) = self.log.remove_leftovers(attempt) {
+            if let Err(error) = self.log.remove_leftovers(next.attempt) {
                 tracing::warn!(job = self.job_name, %error, "what an earlier attempt left behind could not be removed");
             }
-            let checkpoint = match (restored, &self.origin) {
+            let checkpoint = match (next.restores, &self.origin) {
                 (Some(restored), _) => Some(self.log.load(restored)?),
                 (None, Some(origin)) => Some(origin.checkpoint.clone()),
                 (None, None) => None,
             };
-            let starts_full = restored.is_none() && self.origin.is_some() && !self.claims;
+            let starts_full = next.restores.is_none() && self.origin.is_some() && !self.claims;
             let restoration =
                 checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
-            return Ok(Takeover { slot, attempt, restoration, restored, live, skipped, starts_full });
+            return Ok(TakenOver::Begins(Box::new(Takeover {
+                slot: next.slot,
+                attempt: next.attempt,
+                restoration,
+                restored: next.restores,
+                live: next.live,
+                skipped: next.skipped,
+                starts_full,
+                is_committed: next.is_committed,
+            })));
         }
         Err(Error::external("other attempts of the job take over again and again")
             .with("checkpoints in", self.log.url())
             .hint("run the job once"))
+    }
+
+    /// Another process has the job.
+    pub(crate) fn taken(&self) -> Error {
+        Error::external("another process has taken the job over").with("checkpoints in", self.log.url())
     }
 
     fn without_log(&self, nodes: &[NodeIdentity], max_parallelism: usize) -> Result<Takeover> {
@@ -198,7 +232,16 @@ impl Durable {
         let restoration =
             checkpoint.map(|checkpoint| self.restoration(checkpoint, nodes, max_parallelism)).transpose()?;
         let (slot, live) = (CheckpointId(0), Vec::new());
-        Ok(Takeover { slot, attempt: 1, restoration, restored: None, live, skipped: Vec::new(), starts_full: false })
+        Ok(Takeover {
+            slot,
+            attempt: 1,
+            restoration,
+            restored: None,
+            live,
+            skipped: Vec::new(),
+            starts_full: false,
+            is_committed: true,
+        })
     }
 
     /// Checks that a checkpoint fits the job.
@@ -256,17 +299,6 @@ impl Durable {
         Ok(Arc::new(Restoration { checkpoint: Arc::new(checkpoint), open }))
     }
 
-    /// The newest complete checkpoint before `lost`, to go back to.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub(crate) fn before(&self, lost: CheckpointId) -> Result<Option<CheckpointId>> {
-        let slots = self.log.read()?;
-        let complete =
-            |(id, slot): &&(CheckpointId, SlotSummary)| *id < lost && matches!(slot, SlotSummary::Completed { .. });
-        Ok(slots.iter().rev().find(complete).map(|(id, _)| *id))
-    }
-
     /// The checkpoint of this number, without its operators.
     pub(crate) fn blank(&self, id: CheckpointId, attempt: u64, is_savepoint: bool) -> Checkpoint {
         Checkpoint {
@@ -298,6 +330,18 @@ impl Durable {
                 tracing::info!(job = self.job_name, "its last checkpoint is {}", self.log.slot_url(latest));
             }
         }
+    }
+}
+
+/// A slot as the protocol knows it; a damaged one decides nothing.
+fn entry(slot: &SlotSummary) -> Option<LogEntry> {
+    match slot {
+        SlotSummary::Completed { attempt, .. } => Some(LogEntry::Completed { attempt: *attempt }),
+        SlotSummary::Takeover { attempt, restores, .. } => {
+            Some(LogEntry::Takeover { attempt: *attempt, restores: *restores })
+        }
+        SlotSummary::Skipped { attempt } => Some(LogEntry::Skipped { attempt: *attempt }),
+        SlotSummary::Damaged { .. } => None,
     }
 }
 

@@ -9,5 +9,5 @@ mod storing;
 pub(crate) use building::{Building, NodeIdentity, Prepared};
 pub(crate) use chains::Chain;
 pub(crate) use committers::{CommitEvent, Committers};
-pub(crate) use durable::{Durable, Takeover, now_ms};
+pub(crate) use durable::{Durable, Takeover, TakenOver, now_ms};
 pub(crate) use storing::{StoreEvent, StoredState, Storing};

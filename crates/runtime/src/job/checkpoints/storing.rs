@@ -39,6 +39,8 @@ pub(crate) struct StoredState {
     pub(crate) state: SubtaskState,
     /// What commits a sink's rows.
     pub(crate) committables: Vec<Vec<u8>>,
+    /// The bytes that were written for it, into files or metadata.
+    pub(crate) written: u64,
 }
 
 enum Command {
@@ -181,6 +183,7 @@ impl Worker {
     ) -> Result<StoredState> {
         let mut state = SubtaskState { subtask: u32::try_from(subtask).unwrap_or(u32::MAX), ..SubtaskState::default() };
         let mut committables = Vec::new();
+        let mut written = 0;
         match frozen {
             Frozen::Splits(splits) => state.own = Some(encode_splits(&splits)),
             Frozen::Committables(prepared) => committables = prepared.into_iter().map(|one| one.0).collect(),
@@ -192,13 +195,15 @@ impl Worker {
                 let stored =
                     snapshot.delta.map(|freeze| store_delta(&self.log, self.attempt, freeze, &hint)).transpose();
                 let delta = stored.inspect_err(|_| chain.lose())?;
+                written = delta.as_ref().map_or(0, StateFile::bytes);
                 if !chain.push(delta, snapshot.suffices) {
                     return Err(Error::external("state that changed before this checkpoint could not be stored"));
                 }
                 state.keyed = chain.files();
             }
         }
-        Ok(StoredState { node, state, committables })
+        written += state.own.as_ref().map_or(0, Vec::len) as u64;
+        Ok(StoredState { node, state, committables, written })
     }
 }
 

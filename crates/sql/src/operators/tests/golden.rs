@@ -1,6 +1,6 @@
 //! Golden changelogs: files in `golden/` that say what goes into an operator, and what comes out.
 //!
-//! A file begins with comments and `key: value` lines: `input` (columns), `query`, and where they matter `changes: append-only`, `updates: without
+//! A file begins with comments and `key: value` lines: `input` (columns), `query` (an aggregation, or an unnesting), and where they matter `changes: append-only`, `updates: without
 //! -U`, `zone`. Then come steps between empty lines: the rows of a batch, `watermark N`, `time N` or `end`, and below `----` what is emitted.
 //! `UPDATE_GOLDEN=1 cargo test -p riverrun-sql golden` writes what is emitted now into the files.
 
@@ -37,7 +37,7 @@ fn operators_emit_the_golden_changelogs() {
 /// The file with what is emitted now.
 fn replay(golden: &str) -> String {
     let (head, steps) = golden.split_once("\n\n").unwrap();
-    let mut pipeline = Pipeline::of(&query(head));
+    let mut pipeline = pipeline(head);
     let mut late = 0;
     let mut text = format!("{head}\n");
     for step in steps.split("\n\n").map(str::trim).filter(|step| !step.is_empty()) {
@@ -60,9 +60,13 @@ fn replay(golden: &str) -> String {
     text
 }
 
-fn query(head: &str) -> Query {
+fn pipeline(head: &str) -> Pipeline {
     let value = |key: &str| head.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-    let mut query = Query::new(value("input").unwrap(), value("query").unwrap());
+    let text = value("query").unwrap();
+    if text.contains("UNNEST") {
+        return Pipeline::unnest(value("input").unwrap(), text);
+    }
+    let mut query = Query::new(value("input").unwrap(), text);
     if let Some(changes) = value("changes") {
         assert_eq!(changes, "append-only");
         query = query.append_only();
@@ -74,7 +78,7 @@ fn query(head: &str) -> Query {
     if let Some(zone) = value("zone") {
         query.zone = zone.parse().unwrap();
     }
-    query
+    Pipeline::of(&query)
 }
 
 fn number(line: &str) -> i64 {

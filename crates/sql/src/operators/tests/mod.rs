@@ -10,4 +10,5 @@ mod query;
 mod restored;
 mod sessions;
 mod text;
+mod unnest;
 mod windows;

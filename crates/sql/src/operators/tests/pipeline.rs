@@ -8,11 +8,13 @@ use riverrun_runtime::{
 };
 
 use super::query::{Query, window_fields};
-use super::text::{batch, lines};
+use super::text::{batch, fields, lines};
+use crate::expr::{Binder, Expr};
 use crate::operators::{
-    AssignWindows, GroupAggregate, Groups, SessionAggregate, StateOf, WallClock, WindowAggregate, key_types,
+    AssignWindows, Calc, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest, WallClock,
+    WindowAggregate, key_types,
 };
-use crate::plan::{Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
+use crate::plan::{self, Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
 
 /// Operators that feed each other.
 pub(super) struct Pipeline {
@@ -75,6 +77,30 @@ impl Pipeline {
             }
         };
         Self { input: query.input.clone(), operators, late }
+    }
+
+    /// `[LEFT] UNNEST SPLIT(column, 'separator') [WITH ORDINALITY]`: the input's first column, and behind it the pieces of another.
+    pub(super) fn unnest(input: &str, text: &str) -> Self {
+        let input = fields(input);
+        let (outer, ordinality) = (text.starts_with("LEFT "), text.ends_with(" WITH ORDINALITY"));
+        let (_, argument) = text.trim_end_matches(" WITH ORDINALITY").split_once("UNNEST ").unwrap();
+        let statement = sqlparser::parser::Parser::new(&sqlparser::dialect::GenericDialect {})
+            .try_with_sql(argument)
+            .unwrap()
+            .parse_expr()
+            .unwrap();
+        let pieces = Binder::new(&input).bind(&statement).unwrap();
+        let array = Field::new("$f", pieces.data_type.clone());
+        let split = [input[0].clone(), array];
+        let exprs = [Expr::column(0, input[0].data_type.clone()), pieces];
+        let environment = Environment { zone: chrono_tz::Tz::UTC };
+        let calc = Calc::new(None, Some((&exprs, batch_schema(&split))), environment).unwrap();
+        let mut output = fields("piece STRING, n INT");
+        output.truncate(1 + usize::from(ordinality));
+        output.insert(0, input[0].clone());
+        let plan = plan::Unnest { array: 1, keep: vec![0], outer, ordinality };
+        let unnest = Unnest::new(plan, batch_schema(&output));
+        Self { input, operators: vec![Box::new(calc), Box::new(unnest)], late: Counter::default() }
     }
 
     /// One operator over these columns.

@@ -1,4 +1,4 @@
-//! Aggregations as text: `HOP(ts, 5, 10) GROUP BY k: COUNT(*), SUM(DISTINCT v) FILTER f`.
+//! Aggregations as text: `HOP(ts, 5, 10) GROUP BY k: COUNT(*), SUM(DISTINCT v) FILTER f`; and `LAST BY k`, the last row of each key.
 
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use crate::types;
 pub(super) struct Query {
     pub(super) input: Vec<Field>,
     pub(super) window: Option<Arc<Window>>,
+    /// Whether it is `LAST BY`, and no aggregation.
+    pub(super) last: bool,
     pub(super) keys: Vec<usize>,
     pub(super) calls: Vec<AggregateCall>,
     /// Whether rows of the input are taken back.
@@ -25,8 +27,11 @@ impl Query {
     pub(super) fn new(input: &str, text: &str) -> Self {
         let input = super::text::fields(input);
         let (head, calls) = text.split_once(": ").map_or((text, ""), |(head, calls)| (head, calls));
-        let (window, keys) = head.split_once("GROUP BY").map_or((head, ""), |(window, keys)| (window, keys));
+        let last = head.strip_prefix("LAST BY").map(|keys| ("", keys));
+        let grouped = || head.split_once("GROUP BY").map_or((head, ""), |(window, keys)| (window, keys));
+        let (window, keys) = last.unwrap_or_else(grouped);
         Self {
+            last: last.is_some(),
             window: window_of(window.trim(), &input),
             keys: keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(|key| column(&input, key)).collect(),
             calls: calls.split(", ").filter(|text| !text.is_empty()).map(|text| call(text, &input)).collect(),
@@ -47,6 +52,9 @@ impl Query {
 
     /// The columns of the result: keys, the window's start, end and time where there is one, aggregates.
     pub(super) fn output(&self) -> Vec<Field> {
+        if self.last {
+            return self.input.clone();
+        }
         let keys = self.keys.iter().map(|key| self.input[*key].clone());
         let window = self.window.iter().flat_map(window_fields);
         let calls =
