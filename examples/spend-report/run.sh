@@ -6,4 +6,4 @@ cp empty.db spend_report.db
 if [ -n "${RIVERRUN:-}" ]; then
     exec "$RIVERRUN" run embedded.sql
 fi
-exec cargo run --locked --profile quick --package riverrun-cli -- run embedded.sql
+exec cargo run --locked --profile quick --package riverrun-cli --no-default-features -- run embedded.sql

@@ -87,8 +87,8 @@ impl Client {
     /// # Errors
     /// As [`Self::get`], or the operation failed.
     pub(crate) fn trigger<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, outcomes: &str) -> Result<T> {
-        let body =
-            serde_json::to_vec(body).map_err(|error| Error::internal("a request cannot be written").caused_by(error))?;
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::internal("a request cannot be written").caused_by(error))?;
         let triggered: Triggered = self.read(self.send(&Method::POST, path, body)?)?;
         let path = format!("{outcomes}/{}", triggered.request_id);
         let mut pause = FASTEST;
@@ -168,7 +168,9 @@ impl Client {
             let hint = "start the job with 'riverrun run --rest', and name its address by --address if it is another";
             Error::external("no process can be reached").caused_by(error).hint(hint)
         })?;
-        let broken = |error: Box<dyn std::error::Error + Send + Sync>| Error::external("the exchange broke off").caused_by(error);
+        let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::external("the exchange broke off").caused_by(error)
+        };
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.into()))?;
         let request = Request::builder()
@@ -261,7 +263,10 @@ mod tests {
         let error = find(&jobs, "twice").unwrap_err().to_string();
         assert_eq!(error, "2 jobs are named 'twice'; name one by its id: b2 (twice), c3 (twice)");
         let error = find(&jobs, "gone").unwrap_err().to_string();
-        assert!(error.starts_with("no job with the id or name 'gone' runs; there are: a1 (insert-into_t), "), "{error}");
+        assert!(
+            error.starts_with("no job with the id or name 'gone' runs; there are: a1 (insert-into_t), "),
+            "{error}"
+        );
         assert_eq!(find(&[], "x").unwrap_err().to_string(), "no job with the id or name 'x' runs");
     }
 

@@ -137,7 +137,8 @@ fn yaml(text: &str) -> Result<BTreeMap<String, String>> {
         return Ok(values);
     }
     let document: Value = serde_saphyr::from_str(text).map_err(|error| {
-        let error = Error::user("the configuration is no YAML").caused_by(Error::user(error.to_string().trim().replace('\n', " ")));
+        let error = Error::user("the configuration is no YAML")
+            .caused_by(Error::user(error.to_string().trim().replace('\n', " ")));
         error.hint(format!("a file with lines that YAML does not take can be named {OLDER_FILE}"))
     })?;
     match document {
@@ -193,7 +194,9 @@ fn lines(text: &str) -> Result<BTreeMap<String, String>> {
             if line.ends_with(':') {
                 continue;
             }
-            return Err(Error::user(format!("'{line}' is no setting")).with("line", index + 1).hint("write 'key: value'"));
+            return Err(Error::user(format!("'{line}' is no setting"))
+                .with("line", index + 1)
+                .hint("write 'key: value'"));
         };
         // The last one holds.
         values.insert(key.to_owned(), value.to_owned());

@@ -109,7 +109,10 @@ mod tests {
         });
         assert_eq!(
             *kept.0.lock().unwrap(),
-            ["insert-into_t: goes on (checkpoint: file:///c/chk-3)", "insert-into_t: failed; restart 2 (error: no broker)"]
+            [
+                "insert-into_t: goes on (checkpoint: file:///c/chk-3)",
+                "insert-into_t: failed; restart 2 (error: no broker)"
+            ]
         );
     }
 }

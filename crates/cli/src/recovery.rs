@@ -17,10 +17,10 @@ pub(crate) struct RecoveryArgs {
     from: Option<String>,
     /// Whose its files are then: no_claim leaves them to you, claim to the job, which removes them when it no longer needs
     /// them (Flink's -rm, --claimMode)
-    #[arg(long, value_name = "MODE", alias = "claimMode", requires = "from", value_parser = claim_mode)]
+    #[arg(long, value_name = "MODE", alias = "claimMode", requires = "from", conflicts_with = "resume", value_parser = claim_mode)]
     claim_mode: Option<&'static str>,
     /// Leave out state of operators that the job does not have
-    #[arg(short = 'n', long, alias = "allowNonRestoredState", requires = "from")]
+    #[arg(short = 'n', long, alias = "allowNonRestoredState", requires = "from", conflicts_with = "resume")]
     allow_non_restored_state: bool,
 }
 
@@ -48,7 +48,9 @@ fn claim_mode(text: &str) -> Result<&'static str, String> {
     match text.to_ascii_lowercase().as_str() {
         "claim" => Ok("CLAIM"),
         "no_claim" | "no-claim" => Ok("NO_CLAIM"),
-        "legacy" => Err("Flink 2 has it no more: 'no_claim' leaves the files to you too, and never needs them later".to_owned()),
+        "legacy" => {
+            Err("Flink 2 has it no more: 'no_claim' leaves the files to you too, and never needs them later".to_owned())
+        }
         _ => Err("possible values: claim, no_claim".to_owned()),
     }
 }
@@ -57,7 +59,10 @@ fn claim_mode(text: &str) -> Result<&'static str, String> {
 pub(crate) fn flinks_arguments(arguments: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<_> = arguments.collect();
     if arguments.get(1).is_some_and(|command| command == "run") {
-        arguments.iter_mut().filter(|argument| *argument == "-rm").for_each(|argument| *argument = "--claim-mode".into());
+        arguments
+            .iter_mut()
+            .filter(|argument| *argument == "-rm")
+            .for_each(|argument| *argument = "--claim-mode".into());
     }
     arguments
 }
@@ -106,7 +111,7 @@ mod tests {
             (&["--from", "/c", "-rm", "mine"], "possible values: claim, no_claim"),
             (&["--from", "/c", "--resume"], "cannot be used with"),
             (&["-n"], "--from <PATH>"),
-            (&["--resume", "--claim-mode", "claim"], "--from <PATH>"),
+            (&["--resume", "--claim-mode", "claim"], "cannot be used with"),
         ] {
             let error = settings(arguments).unwrap_err();
             assert!(error.contains(expected), "{arguments:?}: {error}");

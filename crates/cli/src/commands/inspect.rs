@@ -99,7 +99,7 @@ fn shown(snapshot: &Snapshot) -> Result<String> {
     let _ = writeln!(
         text,
         "  taken {} UTC in {}, by attempt {}",
-        moment(checkpoint.triggered_ms, 3),
+        moment(checkpoint.triggered_ms),
         length(took),
         checkpoint.attempt
     );
@@ -236,14 +236,14 @@ fn watermark_text(watermark: i64) -> String {
     match watermark {
         riverrun_runtime::MAX_WATERMARK => "at the end of time".to_owned(),
         riverrun_runtime::NO_WATERMARK => "none yet".to_owned(),
-        watermark => moment(watermark, 3),
+        watermark => moment(watermark),
     }
 }
 
-/// A moment in UTC, with so many digits behind the second.
-fn moment(ms: i64, digits: u8) -> String {
+/// A moment in UTC, given in milliseconds since 1970.
+fn moment(ms: i64) -> String {
     let mut text = Vec::new();
-    write_timestamp(&mut text, Moment::of_value(ms, digits), b' ');
+    write_timestamp(&mut text, Moment::of_value(ms, 3), b' ');
     String::from_utf8_lossy(&text).into_owned()
 }
 

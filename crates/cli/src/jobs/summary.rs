@@ -103,7 +103,8 @@ mod tests {
             ..CheckpointStatistics::default()
         };
         let summary = JobSummary { status: JobStatus::Suspended, metrics: job };
-        let expected = "j: stopped in 1.00 s; read ; wrote ; 1,204 checkpoints, the last in 0.01 s, 2 given up; 1 restart\n";
+        let expected =
+            "j: stopped in 1.00 s; read ; wrote ; 1,204 checkpoints, the last in 0.01 s, 2 given up; 1 restart\n";
         assert_eq!(text(&summary, false), expected);
     }
 }

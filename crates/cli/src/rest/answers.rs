@@ -63,8 +63,7 @@ fn vertex(subtasks: &[TaskSnapshot]) -> Vertex {
             metrics.read_bytes += head.bytes_in;
             metrics.read_records += head.records_in;
             metrics.write_bytes += last.bytes_out;
-            metrics.write_records +=
-                if last.kind == OperatorKind::Sink { last.records_in } else { last.records_out };
+            metrics.write_records += if last.kind == OperatorKind::Sink { last.records_in } else { last.records_out };
         }
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         metrics.accumulated_busy_time += millis(task.busy);

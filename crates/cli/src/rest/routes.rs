@@ -53,7 +53,19 @@ pub(super) fn router(served: Served) -> Router {
 }
 
 /// An answer, or the refusal that is answered instead.
-type Answer = std::result::Result<Response, Response>;
+type Answer<T = Response> = std::result::Result<T, Refusal>;
+
+/// Why a request is not carried out.
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        json(self.status, &Errors { errors: vec![self.message] })
+    }
+}
 
 async fn config() -> Response {
     json(
@@ -72,10 +84,8 @@ async fn metrics(State(served): State<Served>) -> Response {
 }
 
 async fn jobs(State(served): State<Served>) -> Response {
-    let id = |job: &StartedJob| JobId {
-        id: job.control.id().to_owned(),
-        status: answers::status(job.control.status()),
-    };
+    let id =
+        |job: &StartedJob| JobId { id: job.control.id().to_owned(), status: answers::status(job.control.status()) };
     json(StatusCode::OK, &JobIds { jobs: served.jobs.jobs().iter().map(id).collect() })
 }
 
@@ -104,7 +114,8 @@ async fn terminate(State(served): State<Served>, Path(job): Path<String>, RawQue
     let query = query.unwrap_or_default();
     let mode = query.split('&').find_map(|pair| pair.strip_prefix("mode=")).unwrap_or("cancel");
     if mode != "cancel" {
-        let message = format!("the mode '{mode}' is not supported: use 'cancel', or POST /jobs/:id/stop to stop in order");
+        let message =
+            format!("the mode '{mode}' is not supported: use 'cancel', or POST /jobs/:id/stop to stop in order");
         return Err(refused(StatusCode::BAD_REQUEST, message));
     }
     let job = served.job(&job)?;
@@ -120,7 +131,8 @@ async fn terminate(State(served): State<Served>, Path(job): Path<String>, RawQue
 async fn checkpoint(State(served): State<Served>, Path(job): Path<String>, body: Bytes) -> Answer {
     let request: CheckpointRequest = parsed(&body)?;
     if !matches!(request.checkpoint_type.as_deref(), None | Some("CONFIGURED" | "INCREMENTAL")) {
-        let message = "only the checkpoint types CONFIGURED and INCREMENTAL are supported; take a savepoint for a full one";
+        let message =
+            "only the checkpoint types CONFIGURED and INCREMENTAL are supported; take a savepoint for a full one";
         return Err(refused(StatusCode::BAD_REQUEST, message));
     }
     served.trigger(OperationKind::Checkpoint, &job, request.trigger_id, |job| Ok(job.checkpoint()?.0.to_string()))
@@ -156,7 +168,7 @@ async fn checkpoint_outcome(State(served): State<Served>, Path((job, trigger)): 
 
 impl Served {
     /// The job of this id.
-    fn job(&self, id: &str) -> std::result::Result<StartedJob, Response> {
+    fn job(&self, id: &str) -> Answer<StartedJob> {
         if !is_id(id) {
             return Err(unparsed("jobid", id));
         }
@@ -184,7 +196,7 @@ impl Served {
         }
     }
 
-    fn outcome(&self, kind: OperationKind, job: &str, trigger: &str) -> std::result::Result<Option<Ended>, Response> {
+    fn outcome(&self, kind: OperationKind, job: &str, trigger: &str) -> Answer<Option<Ended>> {
         for (name, id) in [("jobid", job), ("triggerid", trigger)] {
             if !is_id(id) {
                 return Err(unparsed(name, id));
@@ -196,7 +208,10 @@ impl Served {
                 OperationKind::Savepoint => "savepoint",
                 OperationKind::Checkpoint => "checkpoint",
             };
-            refused(StatusCode::NOT_FOUND, format!("There is no {what} operation with triggerId={trigger} for job {job}."))
+            refused(
+                StatusCode::NOT_FOUND,
+                format!("There is no {what} operation with triggerId={trigger} for job {job}."),
+            )
         })
     }
 }
@@ -211,7 +226,7 @@ fn answer<T: Serialize>(outcome: Option<Ended>, done: impl FnOnce(String) -> T) 
 }
 
 /// The body of a request, whatever its content type says; none is as good as an empty one.
-fn parsed<T: DeserializeOwned + Default>(body: &[u8]) -> std::result::Result<T, Response> {
+fn parsed<T: DeserializeOwned + Default>(body: &[u8]) -> Answer<T> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -224,14 +239,15 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-fn unparsed(parameter: &str, value: &str) -> Response {
-    let message =
-        format!("Bad request, could not parse parameters: Cannot resolve path parameter ({parameter}) from value \"{value}\".");
+fn unparsed(parameter: &str, value: &str) -> Refusal {
+    let message = format!(
+        "Bad request, could not parse parameters: Cannot resolve path parameter ({parameter}) from value \"{value}\"."
+    );
     refused(StatusCode::BAD_REQUEST, message)
 }
 
-fn refused(status: StatusCode, message: impl ToString) -> Response {
-    json(status, &Errors { errors: vec![message.to_string()] })
+fn refused(status: StatusCode, message: impl ToString) -> Refusal {
+    Refusal { status, message: message.to_string() }
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -11,7 +11,11 @@ fn ask(server: &RestServer, method: &str, path: &str, body: &str) -> (u16, Strin
     let mut client = TcpStream::connect(server.address()).unwrap();
     let length = body.len();
     // As a client that names no content type, as curl does.
-    write!(client, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    write!(
+        client,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -59,7 +63,10 @@ fn what_is_unknown_or_cannot_be_read_is_answered_by_errors() {
         ("DELETE", "/jobs", "", 405, "does not take this method"),
     ] {
         let (answered, body) = ask(&server, method, path, body);
-        assert!(answered == status && body.starts_with(r#"{"errors":[""#) && body.contains(error), "{method} {path}: {answered} {body}");
+        assert!(
+            answered == status && body.starts_with(r#"{"errors":[""#) && body.contains(error),
+            "{method} {path}: {answered} {body}"
+        );
     }
 }
 

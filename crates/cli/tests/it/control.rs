@@ -8,7 +8,7 @@ use riverrun_testkit::process::{Finished, Riverrun};
 use riverrun_testkit::{temp_folder, wait_until};
 
 use crate::kit::{LIMIT, UNBOUNDED, riverrun};
-use crate::recovery::{ROWS, every_row_once, job, script, wait_for_rows, written};
+use crate::recovery::{FAST, ROWS, SLOW, every_row_once, job, script, wait_for_rows, written};
 
 /// The address that a process says it is served at.
 fn address(process: &Riverrun) -> String {
@@ -20,8 +20,11 @@ fn address(process: &Riverrun) -> String {
 fn ask(address: &str, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
     let mut client = TcpStream::connect(address).unwrap();
     let length = body.len();
-    write!(client, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
-        .unwrap();
+    write!(
+        client,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -62,7 +65,7 @@ fn local(url: &str) -> &Path {
 #[test]
 fn a_job_is_listed_saved_inspected_stopped_and_goes_on_at_another_parallelism() {
     let folder = temp_folder();
-    let process = job(folder.path(), &["--rest=127.0.0.1:0"]).start();
+    let process = job(folder.path(), SLOW, &["--rest=127.0.0.1:0"]).start();
     let address = address(&process);
     let id = job_id(&address);
     wait_for_rows(folder.path(), 0);
@@ -76,7 +79,10 @@ fn a_job_is_listed_saved_inspected_stopped_and_goes_on_at_another_parallelism() 
 
     let first = client(&["savepoint", &id], &address);
     let first = path_of(done(&first));
-    assert!(first.starts_with(&format!("file://{}/savepoints/savepoint-{}-", folder.path().display(), &id[..6])), "{first}");
+    assert!(
+        first.starts_with(&format!("file://{}/savepoints/savepoint-{}-", folder.path().display(), &id[..6])),
+        "{first}"
+    );
     let inspected = riverrun(["savepoint", "inspect", &first, "--verify"]).run(LIMIT);
     for expected in [
         &format!("of job insert-into_default_catalog.default_database.copied ({id})"),
@@ -98,7 +104,7 @@ fn a_job_is_listed_saved_inspected_stopped_and_goes_on_at_another_parallelism() 
     let rows = written(folder.path());
     assert!((rows.len() as u64) < ROWS && rows == (1..=rows.len() as u64).collect::<Vec<_>>(), "{rows:?}");
 
-    let finished = job(folder.path(), &["-s", &last, "-p", "3"]).run(LIMIT);
+    let finished = job(folder.path(), FAST, &["-s", &last, "-p", "3"]).run(LIMIT);
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
     assert!(finished.stderr.contains(&format!("insert-into_copied: goes on from {last}")), "{}", finished.stderr);
     every_row_once(folder.path());
@@ -108,7 +114,7 @@ fn a_job_is_listed_saved_inspected_stopped_and_goes_on_at_another_parallelism() 
 #[test]
 fn the_rest_api_answers_as_flinks_does() {
     let folder = temp_folder();
-    let process = job(folder.path(), &["--rest=127.0.0.1:0"]).start();
+    let process = job(folder.path(), SLOW, &["--rest=127.0.0.1:0"]).start();
     let address = &address(&process);
     let id = &job_id(address);
     wait_for_rows(folder.path(), 0);
@@ -120,7 +126,8 @@ fn the_rest_api_answers_as_flinks_does() {
     assert_eq!(checkpoints["latest"]["completed"]["status"], "COMPLETED");
 
     let wanted = "0123456789abcdef0123456789abcdef";
-    let body = format!(r#"{{"target-directory":null,"cancel-job":false,"formatType":"CANONICAL","triggerId":"{wanted}"}}"#);
+    let body =
+        format!(r#"{{"target-directory":null,"cancel-job":false,"formatType":"CANONICAL","triggerId":"{wanted}"}}"#);
     let (status, triggered) = ask(address, "POST", &format!("/jobs/{id}/savepoints"), &body);
     assert_eq!((status, triggered), (202, serde_json::json!({ "request-id": wanted })));
     let mut outcome = serde_json::Value::Null;
@@ -152,8 +159,85 @@ fn the_rest_api_answers_as_flinks_does() {
 }
 
 #[test]
+fn only_a_stop_that_drains_lets_open_windows_fire() {
+    for (arguments, rows) in [(&["--drain"][..], 1), (&[], 0)] {
+        let folder = temp_folder();
+        let statements = format!(
+            "SET 'execution.checkpointing.interval' = '100 ms'; SET 'execution.checkpointing.dir' = '{folder}/checkpoints';
+             CREATE TABLE g (id INT, at AS TO_TIMESTAMP_LTZ(id * 0, 3), WATERMARK FOR at AS at)
+                 WITH ('connector' = 'datagen', 'rows-per-second' = '100');
+             CREATE TABLE counted (begins TIMESTAMP_LTZ(3), n BIGINT)
+                 WITH ('connector' = 'filesystem', 'path' = '{folder}/out', 'format' = 'csv');
+             INSERT INTO counted SELECT window_start, COUNT(*)
+                 FROM TABLE(TUMBLE(TABLE g, DESCRIPTOR(at), INTERVAL '1' DAY)) GROUP BY window_start, window_end;",
+            folder = folder.path().display()
+        );
+        let process = riverrun(["run", "--rest=127.0.0.1:0", "-e", &statements]).start();
+        let address = address(&process);
+        let id = job_id(&address);
+        wait_until(LIMIT, "rows to be counted", || {
+            let checkpoints = ask(&address, "GET", &format!("/jobs/{id}/checkpoints"), "").1;
+            let last = &checkpoints["latest"]["completed"];
+            last["checkpointed_size"].as_u64() > Some(100)
+        });
+        let directory = folder.path().join("savepoints");
+        let directory = directory.to_string_lossy();
+        let stopped = client(&[&["stop", "insert-into_counted", "-p", &directory], arguments].concat(), &address);
+        let begun = if arguments.is_empty() { "Suspending" } else { "Draining" };
+        assert!(done(&stopped).starts_with(begun), "{}", stopped.stdout);
+        let process = process.wait(LIMIT);
+        assert_eq!(process.code(), Some(0), "{}", process.stderr);
+        let files = std::fs::read_dir(folder.path().join("out")).into_iter().flatten();
+        let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        assert_eq!(text.lines().count(), rows, "{arguments:?}: {text}");
+        let inspected = riverrun(["savepoint", "inspect", &path_of(&stopped.stdout)]).run(LIMIT);
+        assert!(done(&inspected).contains("key groups 0 to 127: "), "{}", inspected.stdout);
+    }
+}
+
+#[test]
+fn a_savepoint_that_cannot_be_written_does_no_harm() {
+    let folder = temp_folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let process = job(folder.path(), SLOW, &["--rest=127.0.0.1:0"]).start();
+    let address = address(&process);
+    let id = job_id(&address);
+    wait_for_rows(folder.path(), 0);
+    for (command, directory, expected) in [
+        (&["savepoint", &id][..], "ftp://host/s", "there is no store for ftp://"),
+        (&["savepoint", &id], &*file.to_string_lossy(), "the savepoint could not be written"),
+        (&["stop", &id, "-p"], "ftp://host/s", "there is no store for ftp://"),
+    ] {
+        let refused = client(&[command, &[directory]].concat(), &address);
+        assert_eq!(refused.code(), Some(1), "{}", refused.stdout);
+        assert!(refused.stderr.contains(expected), "{expected}: {}", refused.stderr);
+    }
+    let (_, details) = ask(&address, "GET", &format!("/jobs/{id}"), "");
+    assert_eq!((details["state"].as_str(), details["restarts"].as_u64()), (Some("RUNNING"), Some(0)), "{details}");
+    let seen = written(folder.path()).len();
+    wait_for_rows(folder.path(), seen);
+    // Its tasks have ended when the savepoint fails that it was to end with: it restarts, and loses nothing.
+    let refused = client(&["stop", &id, "-p", &file.to_string_lossy()], &address);
+    assert_eq!(refused.code(), Some(1), "{}", refused.stdout);
+    process.wait_for_line("warning: insert-into_copied: failed; restart 1 in ", LIMIT);
+    let savepoint = path_of(done(&client_once_running(&["stop", &id], &address)));
+    assert_eq!(process.wait(LIMIT).code(), Some(0));
+    let finished = job(folder.path(), FAST, &["--from", &savepoint]).run(LIMIT);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    every_row_once(folder.path());
+}
+
+/// As [`client`], once the job runs again.
+fn client_once_running(arguments: &[&str], address: &str) -> Finished {
+    job_id(address);
+    client(arguments, address)
+}
+
+#[test]
 fn a_job_is_canceled_and_its_process_ends() {
-    let process = riverrun(["run", "--rest=127.0.0.1:0", "-e", UNBOUNDED, "-e", "INSERT INTO b SELECT * FROM g"]).start();
+    let process =
+        riverrun(["run", "--rest=127.0.0.1:0", "-e", UNBOUNDED, "-e", "INSERT INTO b SELECT * FROM g"]).start();
     let address = address(&process);
     let id = job_id(&address);
     let refused = client(&["savepoint", &id, "/tmp"], &address);
@@ -167,22 +251,25 @@ fn a_job_is_canceled_and_its_process_ends() {
 
 #[test]
 fn a_client_says_what_it_cannot_do() {
-    // A port that nobody listens at, as it was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let nobody = client(&["list"], &free);
+    // Nobody listens at this port.
+    let nobody = client(&["list"], "127.0.0.1:1");
     assert_eq!((nobody.code(), nobody.stdout.as_str()), (Some(1), ""));
     assert!(
-        nobody.stderr.contains("no process can be reached") && nobody.stderr.contains("hint: start the job with 'riverrun run --rest'"),
+        nobody.stderr.contains("no process can be reached")
+            && nobody.stderr.contains("hint: start the job with 'riverrun run --rest'"),
         "{}",
         nobody.stderr
     );
-    let process = riverrun(["run", "--rest=127.0.0.1:0", "-e", UNBOUNDED, "-e", "INSERT INTO b SELECT * FROM g"]).start();
+    let process =
+        riverrun(["run", "--rest=127.0.0.1:0", "-e", UNBOUNDED, "-e", "INSERT INTO b SELECT * FROM g"]).start();
     let address = address(&process);
     let id = job_id(&address);
     let unknown = client(&["stop", "nothing"], &address);
     assert_eq!(unknown.code(), Some(2));
     assert!(
-        unknown.stderr.contains(&format!("no job with the id or name 'nothing' runs\nhint: there are: {id} (insert-into_b)")),
+        unknown
+            .stderr
+            .contains(&format!("no job with the id or name 'nothing' runs\nhint: there are: {id} (insert-into_b)")),
         "{}",
         unknown.stderr
     );
@@ -195,7 +282,7 @@ fn a_client_says_what_it_cannot_do() {
 #[test]
 fn damage_to_a_savepoint_is_told() {
     let folder = temp_folder();
-    let process = job(folder.path(), &["--rest=127.0.0.1:0"]).start();
+    let process = job(folder.path(), SLOW, &["--rest=127.0.0.1:0"]).start();
     let address = address(&process);
     job_id(&address);
     wait_for_rows(folder.path(), 0);
@@ -213,7 +300,7 @@ fn damage_to_a_savepoint_is_told() {
         let inspected = riverrun(["savepoint", "inspect", &savepoint]).run(LIMIT);
         assert_eq!((inspected.code(), inspected.stdout.as_str()), (Some(1), ""));
         assert!(inspected.stderr.contains(expected), "{expected}: {}", inspected.stderr);
-        let restored = riverrun(["run", "-e", &script(folder.path()), "--from", &savepoint]).run(LIMIT);
+        let restored = riverrun(["run", "-e", &script(folder.path(), FAST), "--from", &savepoint]).run(LIMIT);
         assert_eq!(restored.code(), Some(1));
         assert!(restored.stderr.contains(expected), "{expected}: {}", restored.stderr);
     }

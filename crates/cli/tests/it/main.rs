@@ -4,6 +4,7 @@
 mod control;
 mod flinks_client;
 mod kafka_to_mysql;
+mod kafka_to_mysql_exactly_once;
 mod kit;
 mod life;
 mod live;
@@ -14,3 +15,4 @@ mod quick_start;
 mod recovery;
 mod script_files;
 mod spend_report;
+mod word_count;

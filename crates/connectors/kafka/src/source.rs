@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use riverrun_base::options::OptionReader;
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Boundedness, Source, SourceReader, SplitEnumerator, TableContext, TaskContext};
-use riverrun_data::ChangelogMode;
+use riverrun_data::{ChangelogMode, RowKind};
 
 use crate::decode::{RowDecoder, Side};
 use crate::enumerator::{KafkaEnumerator, Scan};
@@ -182,7 +182,11 @@ impl Source for KafkaSource {
     }
 
     fn changelog_mode(&self) -> ChangelogMode {
-        if self.table.upsert { ChangelogMode::UPSERT } else { self.table.value.format.changelog_mode() }
+        match self.table.upsert {
+            // Of a record it is not known whether its key is new.
+            true => ChangelogMode::UPSERT.without(RowKind::Insert),
+            false => self.table.value.format.changelog_mode(),
+        }
     }
 
     fn parallelism(&self) -> Option<usize> {

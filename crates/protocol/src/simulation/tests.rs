@@ -15,10 +15,6 @@ use crate::restart::RestartStrategy;
 const STEPS: u64 = 2_000_000;
 /// After how many steps a job has not come to its end.
 const STUCK: u64 = 80_000;
-/// Names a single seed to run.
-const SEED_VARIABLE: &str = "RIVERRUN_SIMULATION_SEED";
-/// Names another number of steps.
-const STEPS_VARIABLE: &str = "RIVERRUN_SIMULATION_STEPS";
 
 struct World {
     env: Environment,
@@ -36,7 +32,7 @@ fn run(seed: u64, mutation: Mutation) -> Result<Course, String> {
     let mut world = World::new(seed, mutation);
     let outcome = world.run();
     let World { env, .. } = world;
-    let replay = format!("{SEED_VARIABLE}={seed} cargo test -p riverrun-protocol simulation");
+    let replay = format!("RIVERRUN_SIMULATION_SEED={seed} cargo test -p riverrun-protocol simulation");
     match outcome {
         Ok(()) => Ok(Course { steps: env.steps, seen: env.seen }),
         Err(violation) => {
@@ -163,18 +159,18 @@ impl World {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test's own setting")]
-fn setting(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
+/// A setting of the build: the variable's value when the tests were compiled, which cargo does anew where it has changed.
+fn setting(value: Option<&str>) -> Option<u64> {
+    value.map(|value| value.parse().unwrap())
 }
 
 #[test]
 fn no_row_is_lost_or_doubled_whatever_goes_wrong() {
-    if let Some(seed) = setting(SEED_VARIABLE) {
+    if let Some(seed) = setting(option_env!("RIVERRUN_SIMULATION_SEED")) {
         run(seed, Mutation::None).map(drop).unwrap_or_else(|violation| panic!("{violation}"));
         return;
     }
-    let wanted = setting(STEPS_VARIABLE).unwrap_or(STEPS);
+    let wanted = setting(option_env!("RIVERRUN_SIMULATION_STEPS")).unwrap_or(STEPS);
     let (mut steps, mut seed, mut seen) = (0, 0, BTreeMap::<&str, u64>::new());
     while steps < wanted {
         let course = run(seed, Mutation::None).unwrap_or_else(|violation| panic!("{violation}"));

@@ -62,7 +62,7 @@ struct Checkpoints<'a> {
     building: BTreeMap<CheckpointId, Building>,
     prepared: Prepared,
     /// Savepoints whose files are written before their slot.
-    assembled: BTreeMap<CheckpointId, Checkpoint>,
+    assembled: BTreeMap<CheckpointId, (Checkpoint, CheckpointKind)>,
     kinds: BTreeMap<CheckpointId, CheckpointKind>,
     requests: BTreeMap<RequestId, Request>,
     next_request: u64,
@@ -213,9 +213,21 @@ impl<'a> Running<'a> {
                             .hint("name one, or SET 'execution.checkpointing.savepoint-dir'");
                         drop(answer.try_send(Err(error)));
                     }
-                    directory => self.request(kind, Answer::Savepoint(answer), directory),
+                    directory => match directory.as_deref().map_or(Ok(()), |directory| self.is_folder(directory)) {
+                        Ok(()) => self.request(kind, Answer::Savepoint(answer), directory),
+                        Err(error) => drop(answer.try_send(Err(error))),
+                    },
                 }
             }
+        }
+    }
+
+    /// Whether savepoints can go there, as far as its name tells.
+    fn is_folder(&self, directory: &str) -> Result<()> {
+        let checkpointing = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.durable.checkpointing.as_ref());
+        match checkpointing.and_then(|checkpointing| checkpointing.stores.as_ref()) {
+            Some(stores) => stores.open(directory).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -279,11 +291,11 @@ impl<'a> Running<'a> {
                     for request in checkpoints.requests.values_mut().filter(|request| request.directory.is_some()) {
                         request.path.get_or_insert_with(|| path.clone());
                     }
-                    if let Some(assembled) = checkpoints.assembled.remove(&checkpoint) {
+                    if let Some((assembled, _)) = checkpoints.assembled.remove(&checkpoint) {
                         checkpoints.storing.write_slot(assembled);
                     }
                 }
-                Err(error) => self.fail(error.with("savepoint", checkpoint)),
+                Err(error) => self.savepoint_failed(checkpoint, error),
             },
             StoreEvent::SlotWritten { checkpoint, written } => match written {
                 Ok(true) => self.coordinate(Event::SlotWritten { checkpoint, outcome: SlotOutcome::Written }),
@@ -291,6 +303,26 @@ impl<'a> Running<'a> {
                 // Whether it is complete, the next attempt finds out.
                 Err(error) => self.fail(error.with("checkpoint", checkpoint)),
             },
+        }
+    }
+
+    /// The files of a savepoint could not be written. It is a checkpoint all the same, and the job goes on; where it was to end with it,
+    /// its tasks have ended already, and it restarts.
+    fn savepoint_failed(&mut self, checkpoint: CheckpointId, error: Error) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        let told = error.to_string();
+        let failed = || Error::external(format!("the savepoint could not be written: {told}"));
+        let waiting: Vec<RequestId> =
+            checkpoints.requests.iter().filter(|(_, request)| request.directory.is_some()).map(|(id, _)| *id).collect();
+        for request in waiting.iter().filter_map(|id| checkpoints.requests.remove(id)) {
+            request.answer.give_error(failed());
+        }
+        match checkpoints.assembled.remove(&checkpoint) {
+            Some((mut assembled, CheckpointKind::Savepoint)) => {
+                assembled.is_savepoint = false;
+                checkpoints.storing.write_slot(assembled);
+            }
+            _ => self.fail(failed().with("savepoint", checkpoint)),
         }
     }
 
@@ -469,7 +501,7 @@ impl<'a> Checkpoints<'a> {
         match directory {
             Some(directory) => {
                 self.storing.write_savepoint(directory, assembled.clone());
-                self.assembled.insert(checkpoint, assembled);
+                self.assembled.insert(checkpoint, (assembled, kind));
             }
             None => self.storing.write_slot(assembled),
         }

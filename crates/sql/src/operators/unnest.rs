@@ -25,13 +25,7 @@ impl Unnest {
         Self { plan, schema }
     }
 
-    fn emit(
-        &self,
-        batch: &Batch,
-        values: &ArrayRef,
-        picked: &mut Picked,
-        out: &mut dyn Output<Batch>,
-    ) -> Result<()> {
+    fn emit(&self, batch: &Batch, values: &ArrayRef, picked: &mut Picked, out: &mut dyn Output<Batch>) -> Result<()> {
         if picked.rows.is_empty() {
             return Ok(());
         }
@@ -73,7 +67,8 @@ impl Operator<Batch> for Unnest {
         };
         let mut picked = Picked::default();
         for ((row, bounds), place) in (0u32..).zip(offsets.windows(2)).zip(0usize..) {
-            let (start, end) = (index(bounds[0]), if column.is_null(place) { index(bounds[0]) } else { index(bounds[1]) });
+            let (start, end) =
+                (index(bounds[0]), if column.is_null(place) { index(bounds[0]) } else { index(bounds[1]) });
             if start == end && self.plan.outer {
                 picked.push(row, None, None);
             }

@@ -126,8 +126,11 @@ impl<'a> UnnestCall<'a> {
                 return Err(error_at(argument.span(), "UNNEST of a MULTISET is not supported yet"));
             }
             _ => {
-                return Err(error_at(argument.span(), format!("UNNEST needs an array or a map, but this is {data_type}"))
-                    .hint("a text becomes an array by SPLIT(text, ' ')"));
+                return Err(error_at(
+                    argument.span(),
+                    format!("UNNEST needs an array or a map, but this is {data_type}"),
+                )
+                .hint("a text becomes an array by SPLIT(text, ' ')"));
             }
         };
         if self.ordinality {

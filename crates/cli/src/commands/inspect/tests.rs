@@ -75,8 +75,8 @@ fn everything_in_a_savepoint_is_shown() {
         job_id: "0".repeat(32),
         job_name: "j".into(),
         attempt: 2,
-        triggered_ms: 1_000,
-        completed_ms: 1_250,
+        triggered_ms: 1_005,
+        completed_ms: 1_255,
         is_savepoint: true,
         operators: vec![source, aggregate, sink],
     };
@@ -84,17 +84,17 @@ fn everything_in_a_savepoint_is_shown() {
     let expected = "\
 savepoint 7 of job j (00000000000000000000000000000000)
   in file:///s
-  taken 1970-01-01 00:00:01.000 UTC in 0.25 s, by attempt 2
-  4,083 bytes of state in 3 operators, 1 file beside the metadata
+  taken 1970-01-01 00:00:01.005 UTC in 0.25 s, by attempt 2
+  4,070 bytes of state in 3 operators, 1 file beside the metadata
 
 Source: t
   source, uid 'source-t', parallelism 2
   3 splits, 1 of them read to the end
-    t-0: at its beginning, watermark 1970-01-01 00:00:00.000
+    t-0: at its beginning, watermark 1970-01-01 00:00:00
     t-1: offset 7
 
 GroupAggregate
-  operator, uid 'agg', parallelism 1 of 128, watermark 1970-01-01 00:00:01.000
+  operator, uid 'agg', parallelism 1 of 128, watermark 1970-01-01 00:00:01
   by key: 7 rows, 4,000 bytes in 4 snapshots
     key groups 0 to 63: 6 rows, 2,000 bytes in 2 snapshots
     key groups 64 to 127: 1 row, 2,000 bytes in 2 snapshots

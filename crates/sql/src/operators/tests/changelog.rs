@@ -48,6 +48,13 @@ pub(super) fn played(steps: &[Step]) -> (Vec<String>, Vec<String>) {
     (changes, rows)
 }
 
+/// Random changes by key: rows that come, and deletions of which only some are of rows that are there.
+pub(super) fn upserts(row: impl Strategy<Value = String> + Clone + 'static) -> impl Strategy<Value = Vec<String>> {
+    let kind = |comes| if comes { "+U" } else { "-D" };
+    let change = (prop::bool::weighted(0.7), row).prop_map(move |(comes, row)| format!("{} {row}", kind(comes)));
+    prop::collection::vec(change, 1..80)
+}
+
 /// Cuts lines into batches; `cuts` are reduced to places between the lines.
 pub(super) fn batches(lines: &[String], cuts: &[usize]) -> Vec<Vec<String>> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut % (lines.len() + 1)).chain([0, lines.len()]).collect();

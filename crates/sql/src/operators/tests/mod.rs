@@ -3,6 +3,7 @@
 
 mod calc;
 mod changelog;
+mod changelog_normalize;
 mod golden;
 mod group_aggregate;
 mod pipeline;

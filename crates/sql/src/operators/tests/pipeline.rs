@@ -11,7 +11,7 @@ use super::query::{Query, window_fields};
 use super::text::{batch, fields, lines};
 use crate::expr::{Binder, Expr};
 use crate::operators::{
-    AssignWindows, Calc, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest, WallClock,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest, WallClock,
     WindowAggregate, key_types,
 };
 use crate::plan::{self, Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
@@ -29,6 +29,11 @@ impl Pipeline {
         let schema = batch_schema(&query.output());
         let late = Counter::default();
         let operators: Vec<Box<dyn Operator<Batch>>> = match &query.window {
+            None if query.last => {
+                let (keys, state) = (query.keys.clone(), StateOf::default());
+                let normalize = ChangelogNormalize::new(keys, query.update_before, schema, state).unwrap();
+                vec![Box::new(normalize.rebase_at_least(1))]
+            }
             None => {
                 let groups = Groups::new(&key_types(&query.input, &query.keys), &query.calls, query.retracts).unwrap();
                 let state = StateOf::default();

@@ -6,7 +6,7 @@ use riverrun_base::Kind;
 use riverrun_runtime::{KeyGroupRange, Restored, RestoredChain, Timestamp, subtask_of_key_group};
 use riverrun_state::key_groups;
 
-use super::changelog::{batches, played, steps};
+use super::changelog::{batches, played, steps, upserts};
 use super::pipeline::Pipeline;
 use super::query::Query;
 use super::text::batch;
@@ -208,11 +208,16 @@ fn fields(value: &str) -> String {
     format!("k STRING, v {}, f BOOLEAN, ts TIMESTAMP(3)", value.replace(", ", ","))
 }
 
+/// Where a sequence is cut into batches.
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(any::<usize>(), 0..12)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn groups_go_on_after_a_restore(steps in steps(row()), cuts in prop::collection::vec(any::<usize>(), 0..12), events in events(0..1), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "k, f", "ts", "v"])) {
+    fn groups_go_on_after_a_restore(steps in steps(row()), cuts in cuts(), events in events(0..1), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "k, f", "ts", "v"])) {
         let (changes, _) = played(&steps);
         let query = || Query::new(&fields(value.0), &format!("GROUP BY {keys}: {}", value.1));
         compare(&query, &batches(&changes, &cuts), &events);
@@ -221,7 +226,14 @@ proptest! {
     }
 
     #[test]
-    fn windows_go_on_after_a_restore(steps in steps(row()), cuts in prop::collection::vec(any::<usize>(), 0..12), events in events(0..110), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "f, v"])) {
+    fn last_rows_go_on_after_a_restore(changes in upserts(row()), cuts in cuts(), events in events(0..1), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "k, f", "ts", "k, v, f, ts"])) {
+        let query = || Query::new(&fields(value.0), &format!("LAST BY {keys}"));
+        compare(&query, &batches(&changes, &cuts), &events);
+        compare(&|| query().without_update_before(), &batches(&changes, &cuts), &events);
+    }
+
+    #[test]
+    fn windows_go_on_after_a_restore(steps in steps(row()), cuts in cuts(), events in events(0..110), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "f, v"])) {
         let (changes, _) = played(&steps);
         let insertions: Vec<String> = changes.iter().filter(|line| line.starts_with("+I")).cloned().collect();
         for window in ["TUMBLE(ts, 10)", "HOP(ts, 5, 15)", "CUMULATE(ts, 5, 20)"] {
@@ -232,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions_go_on_after_a_restore(steps in steps(row()), cuts in prop::collection::vec(any::<usize>(), 0..12), events in events(0..110), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "f"])) {
+    fn sessions_go_on_after_a_restore(steps in steps(row()), cuts in cuts(), events in events(0..110), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "f"])) {
         let (changes, _) = played(&steps);
         let query = || Query::new(&fields(value.0), &format!("SESSION(ts, 4) GROUP BY {keys}: {}", value.1));
         compare(&query, &batches(&changes, &cuts), &events);
