@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -107,35 +108,49 @@ def folder_for(chosen):
     return tempfile.TemporaryDirectory(prefix="riverrun-benchmark-", dir=chosen.folder)
 
 
-def steady(chosen, interval):
-    """Rows a second, and CPU seconds a million rows, once all keys are there; and how many checkpoints there were meanwhile."""
-    with folder_for(chosen) as folder, Job(chosen.riverrun, script("hot_keys", folder, chosen, interval), folder) as job:
-        job.wait_until(lambda: job.rows() > chosen.keys * 1.2 and (not interval or job.completed() >= 3))
-        rows, cpu, done, begin, busy = job.rows(), run.cpu_seconds(job.process.pid), job.completed(), time.monotonic(), run.machine_cpu_seconds()
-        time.sleep(chosen.seconds)
-        rows, done = job.rows() - rows, job.completed() - done
-        seconds, cpu, busy = time.monotonic() - begin, run.cpu_seconds(job.process.pid) - cpu, run.machine_cpu_seconds() - busy
-        return rows / seconds, cpu / rows * 1e6, done, run.share(busy - cpu, seconds)
+class Turn:
+    """What a job did while it was its turn: rows a second, CPU seconds a million rows, completed checkpoints, and what others took."""
+
+    def __init__(self, job, seconds):
+        job.process.send_signal(signal.SIGCONT)
+        begin, rows, done = time.monotonic(), job.rows(), job.completed()
+        cpu, busy = run.cpu_seconds(job.process.pid), run.machine_cpu_seconds()
+        time.sleep(seconds)
+        rows, done, wall = job.rows() - rows, job.completed() - done, time.monotonic() - begin
+        cpu, busy = run.cpu_seconds(job.process.pid) - cpu, run.machine_cpu_seconds() - busy
+        job.process.send_signal(signal.SIGSTOP)
+        self.rate, self.cpu, self.checkpoints, self.others = rows / wall, cpu / rows * 1e6, done / wall, run.share(busy - cpu, wall)
 
 
 def throughput(chosen):
+    """Both jobs live, and one is stopped while the other runs, a few seconds each: so a disturbance of the machine meets both."""
     print(f"\n### Throughput, {chosen.keys:,} keys, one in a hundred of them changing\n")
-    print("| | without, M rows/s | CPU s per M | every second, M rows/s | CPU s per M | checkpoints | throughput | of the CPU, others took |")
-    print("|---|---|---|---|---|---|---|---|")
-    rounds = []
-    for number in range(chosen.rounds + 1):
-        # Which comes first changes, so that a disturbance that grows meets both.
-        pair = {interval: steady(chosen, interval) for interval in ([None, "1 s"] if number % 2 else ["1 s", None])}
-        without, checkpoints = pair[None], pair["1 s"]
-        if number:
-            rounds.append((*without[:2], *checkpoints[:2], checkpoints[2], checkpoints[0] / without[0], (without[3] + checkpoints[3]) / 2))
-            print(throughput_line(number, rounds[-1]), flush=True)
+    print("| | without, M rows/s | CPU s per M | every second, M rows/s | CPU s per M | checkpoints/s | throughput | CPU | of the CPU, others took |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    with contextlib.ExitStack() as living:
+        jobs = []
+        for interval in (None, "1 s"):
+            folder = living.enter_context(folder_for(chosen))
+            job = living.enter_context(Job(chosen.riverrun, script("hot_keys", folder, chosen, interval), folder))
+            job.wait_until(lambda: job.rows() > chosen.keys * 1.2 and (not interval or job.completed() >= 3))
+            job.process.send_signal(signal.SIGSTOP)
+            jobs.append(job)
+        rounds = []
+        for number in range(chosen.rounds + 1):
+            # Who comes first changes.
+            order = (0, 1) if number % 2 else (1, 0)
+            turns = {which: Turn(jobs[which], chosen.seconds) for which in order}
+            without, with_them = turns[0], turns[1]
+            if number:
+                rounds.append((without.rate / 1e6, without.cpu, with_them.rate / 1e6, with_them.cpu, with_them.checkpoints,
+                               with_them.rate / without.rate, without.cpu / with_them.cpu, (without.others + with_them.others) / 2))
+                print(throughput_line(number, rounds[-1]), flush=True)
     print(throughput_line("median", [statistics.median(column) for column in zip(*rounds)]))
 
 
 def throughput_line(label, taken):
-    rate, cpu, rate_with, cpu_with, done, ratio, others = taken
-    return f"| {label} | {rate / 1e6:.2f} | {cpu:.3f} | {rate_with / 1e6:.2f} | {cpu_with:.3f} | {done:.0f} | {ratio:.0%} | {others:.0%} |"
+    rate, cpu, rate_with, cpu_with, done, ratio, cpu_ratio, others = taken
+    return f"| {label} | {rate:.2f} | {cpu:.3f} | {rate_with:.2f} | {cpu_with:.3f} | {done:.1f} | {ratio:.0%} | {cpu_ratio:.0%} | {others:.0%} |"
 
 
 def delta(chosen):
@@ -212,8 +227,8 @@ def main():
     parser.add_argument("--riverrun", default="riverrun", help="the binary")
     parser.add_argument("--folder", help="where checkpoints go; the temporary folder without it")
     parser.add_argument("--keys", type=int, default=10_000_000)
-    parser.add_argument("--seconds", type=float, default=10, help="how long each run is measured")
-    parser.add_argument("--rounds", type=int, default=5, help="of the throughput; one more before them does not count")
+    parser.add_argument("--seconds", type=float, default=4, help="how long a job runs at a time, of the throughput")
+    parser.add_argument("--rounds", type=int, default=20, help="of the throughput; one more before them does not count")
     parser.add_argument("--deltas", type=int, default=5)
     parser.add_argument("--restarts", type=int, default=9)
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
--- A line of two words every five seconds, without an end.
+-- A line of two words every fifteen seconds, without an end: so slow that a job which fails at one word in five and rests for ten seconds comes through.
 
 CREATE TABLE seconds (
     n BIGINT
@@ -20,6 +20,6 @@ CREATE TABLE lines (
 );
 
 INSERT INTO lines
-SELECT ELT(MOD(n / 5, 4) + 1, 'hello world', 'hello kafka', 'hello river', 'exactly once')
+SELECT ELT(MOD(n / 15, 4) + 1, 'hello world', 'hello kafka', 'hello river', 'exactly once')
 FROM seconds
-WHERE MOD(n, 5) = 0;
+WHERE MOD(n, 15) = 0;

@@ -211,6 +211,11 @@ impl JobMaster {
         self.status
     }
 
+    /// When the next attempt may run, from the failure of the last one until then.
+    pub fn restarts_at(&self) -> Option<u64> {
+        (self.status == JobStatus::Restarting).then_some(self.restart_ms)
+    }
+
     /// When it wants an [`Event::Tick`] at the latest; `None` as long as nothing but other events can change anything.
     pub fn next_deadline(&self) -> Option<u64> {
         (self.phase == Phase::Waiting).then_some(self.restart_ms)

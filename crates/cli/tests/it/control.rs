@@ -8,7 +8,7 @@ use riverrun_testkit::process::{Finished, Riverrun};
 use riverrun_testkit::{temp_folder, wait_until};
 
 use crate::kit::{LIMIT, UNBOUNDED, riverrun};
-use crate::recovery::{FAST, ROWS, SLOW, every_row_once, job, script, wait_for_rows, written};
+use crate::recovery::{FAST, ROWS, SLOW, every_row_once, job, script, visible, wait_for_rows, written};
 
 /// The address that a process says it is served at.
 fn address(process: &Riverrun) -> String {
@@ -187,8 +187,7 @@ fn only_a_stop_that_drains_lets_open_windows_fire() {
         assert!(done(&stopped).starts_with(begun), "{}", stopped.stdout);
         let process = process.wait(LIMIT);
         assert_eq!(process.code(), Some(0), "{}", process.stderr);
-        let files = std::fs::read_dir(folder.path().join("out")).into_iter().flatten();
-        let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        let text = visible(&folder.path().join("out"));
         assert_eq!(text.lines().count(), rows, "{arguments:?}: {text}");
         let inspected = riverrun(["savepoint", "inspect", &path_of(&stopped.stdout)]).run(LIMIT);
         assert!(done(&inspected).contains("key groups 0 to 127: "), "{}", inspected.stdout);

@@ -88,7 +88,7 @@ fn nothing_of_the_failed_interval_is_visible_and_after_the_repair_every_row_is_t
     example.produce(11..=20);
     let failed = job.wait(LIMIT);
     assert_eq!(failed.code(), Some(1), "{}", failed.stderr);
-    let bug = "cannot read 'bug: value 15 at partition 0, offset 14' as INT";
+    let bug = "Cannot cast 'bug: value 15 at partition 0, offset 14' from STRING to INT";
     assert!(failed.stderr.contains(bug) && failed.stderr.contains("3 restarts are spent"), "{}", failed.stderr);
     assert_eq!(example.visible(), once(1..=10));
 

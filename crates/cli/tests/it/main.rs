@@ -15,4 +15,5 @@ mod quick_start;
 mod recovery;
 mod script_files;
 mod spend_report;
+mod upsert_kafka;
 mod word_count;

@@ -34,16 +34,16 @@ pub(crate) fn job(folder: &Path, rate: u64, arguments: &[&str]) -> Builder {
     riverrun(["run", "-e", &script(folder, rate)].iter().chain(arguments))
 }
 
+/// What stands in the files that readers see.
+pub(crate) fn visible(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap());
+    let seen = files.filter(|file| !file.file_name().to_string_lossy().starts_with(['.', '_']));
+    seen.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()
+}
+
 /// The rows in the files that readers see, sorted.
 pub(crate) fn written(folder: &Path) -> Vec<u64> {
-    let mut rows = Vec::new();
-    for file in std::fs::read_dir(folder.join("out")).into_iter().flatten() {
-        let file = file.unwrap();
-        if !file.file_name().to_string_lossy().starts_with(['.', '_']) {
-            let text = std::fs::read_to_string(file.path()).unwrap();
-            rows.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
-        }
-    }
+    let mut rows: Vec<u64> = visible(&folder.join("out")).lines().map(|line| line.parse().unwrap()).collect();
     rows.sort_unstable();
     rows
 }

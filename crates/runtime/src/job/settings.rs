@@ -1,10 +1,8 @@
 //! Settings of what joins the attempts of a job.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use riverrun_base::Result;
-use riverrun_checkpoints::Stores;
 use riverrun_protocol::checkpoint::CheckpointSettings;
 
 /// How checkpoints are taken; see `execution.checkpointing.*`.
@@ -24,8 +22,6 @@ pub struct Checkpointing {
     pub aligned: bool,
     /// The folder of all jobs' checkpoints: a path or URI. Without it they are in a temporary folder, which ends with the job.
     pub directory: Option<String>,
-    /// How the stores of checkpoints are reached; `None` where the environment tells.
-    pub stores: Option<Arc<Stores>>,
     /// The folder of savepoints where none is named.
     pub savepoint_directory: Option<String>,
     /// How many completed checkpoints are kept, at least 1.
@@ -44,7 +40,6 @@ impl Default for Checkpointing {
             tolerable_failures: Some(0),
             aligned: true,
             directory: None,
-            stores: None,
             savepoint_directory: None,
             num_retained: 1,
             retention: Retention::None,

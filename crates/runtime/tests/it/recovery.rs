@@ -128,6 +128,22 @@ fn rows_that_a_system_gave_up_before_their_commit_are_replayed_from_the_checkpoi
 }
 
 #[test]
+fn without_alignment_nothing_is_lost() {
+    for seed in seeds(8) {
+        let folder = tempfile::tempdir().unwrap();
+        let (chaos, ledger) = (Chaos::new(seed, 6), Ledger::default());
+        let mut settings = settings(folder.path(), 3);
+        if let Some(checkpointing) = &mut settings.checkpointing {
+            checkpointing.aligned = false;
+        }
+        let running = job(&format!("unaligned-{seed}"), settings, 4, &chaos, &ledger).start().unwrap();
+        assert_eq!(running.wait().unwrap().status, JobStatus::Finished);
+        let visible: std::collections::BTreeSet<u64> = ledger.visible().iter().map(|row| row.value).collect();
+        assert_eq!(visible.len() as u64, 4 * ROWS, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_job_without_a_restart_strategy_ends_with_its_error_and_goes_on_when_it_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::default();

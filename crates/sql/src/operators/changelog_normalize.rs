@@ -78,8 +78,9 @@ impl ChangelogNormalize {
     /// A column of a type that cannot be kept.
     pub(crate) fn new(keys: Vec<usize>, update_before: bool, schema: SchemaRef, state: StateOf) -> Result<Self> {
         let values: Vec<usize> = (0..schema.fields().len()).filter(|column| !keys.contains(column)).collect();
-        let types =
-            |columns: &[usize]| columns.iter().map(|column| schema.field(*column).data_type().clone()).collect::<Vec<_>>();
+        let types = |columns: &[usize]| {
+            columns.iter().map(|column| schema.field(*column).data_type().clone()).collect::<Vec<_>>()
+        };
         let (table, rows) = (GroupTable::new(&types(&keys))?, LastRows::new(&types(&values))?);
         Ok(Self {
             keys,

@@ -158,7 +158,6 @@ impl FaultTolerance {
             tolerable_failures: u32::try_from(self.tolerable_failures).ok(),
             aligned: self.mode == CheckpointingMode::ExactlyOnce,
             directory: self.directory.clone(),
-            stores: Some(Arc::clone(stores)),
             savepoint_directory: self.savepoint_directory.clone(),
             num_retained: self.num_retained as usize,
             retention: match self.retention {
@@ -176,7 +175,13 @@ impl FaultTolerance {
             None if self.resume => Recovery::Resume,
             None => Recovery::Fresh,
         };
-        JobSettings { restart: self.restart_strategy(checkpointing.is_some()), checkpointing, recovery, ..settings }
+        JobSettings {
+            restart: self.restart_strategy(checkpointing.is_some()),
+            checkpointing,
+            stores: Some(Arc::clone(stores)),
+            recovery,
+            ..settings
+        }
     }
 
     fn restart_strategy(&self, checkpoints: bool) -> RestartStrategy {

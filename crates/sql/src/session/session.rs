@@ -223,7 +223,8 @@ impl Session {
     fn show_settings(&self) -> ResultTable {
         let mut all = settings::defaults();
         all.extend(self.values.clone());
-        let rows = all.into_iter().map(|(key, value)| vec![Some(key), Some(value)]).collect();
+        let shown = |key: &str, value: String| if settings::is_secret(key) { "******".to_owned() } else { value };
+        let rows = all.into_iter().map(|(key, value)| vec![Some(key.clone()), Some(shown(&key, value))]).collect();
         ResultTable { columns: vec![string_column("key"), string_column("value")], rows }
     }
 

@@ -186,6 +186,11 @@ fn machine_zone() -> Tz {
     from_variable.or_else(from_file).or_else(from_link).unwrap_or(Tz::UTC)
 }
 
+/// Whether a key's value must not be shown.
+pub(crate) fn is_secret(key: &str) -> bool {
+    setting_specs().any(|spec| spec.secret && (spec.key == key || spec.older_keys.contains(&key)))
+}
+
 /// A value as SET shows it.
 pub(crate) fn defaults() -> BTreeMap<String, String> {
     setting_specs().filter_map(|spec| spec.default.map(|default| (spec.key.to_owned(), default.to_owned()))).collect()
@@ -215,6 +220,12 @@ mod tests {
     fn a_setting_that_needs_another_can_be_set_first() {
         assert!(check("s3.access-key", "k").unwrap().is_none());
         assert!(check("s3.path.style.access", "perhaps").is_err());
+    }
+
+    #[test]
+    fn secrets_are_known_under_all_their_names() {
+        assert!(is_secret("s3.secret-key") && is_secret("s3.secret.key"));
+        assert!(!is_secret("s3.endpoint"));
     }
 
     #[test]

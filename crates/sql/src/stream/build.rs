@@ -6,6 +6,7 @@ use riverrun_connect::Connectors;
 use riverrun_data::{ChangelogMode, RowKind};
 
 use super::node::{Node, NodeKind};
+use super::normalize::is_by_key;
 use crate::eval::{EvalContext, fold};
 use crate::expr::{Expr, ExprKind};
 use crate::plan::{AggregateCall, Field, GroupWindow, Rel, RelKind, Scan, WindowKind};
@@ -88,18 +89,23 @@ impl Builder<'_> {
             ..scan.clone()
         };
         let upsert_key = Some(scan.table.primary_key.clone()).filter(|key| !key.is_empty());
-        let is_upsert = mode.contains(RowKind::UpdateAfter) && !mode.contains(RowKind::UpdateBefore);
         let table = std::sync::Arc::clone(&scan.table);
         let source =
             Node { kind: NodeKind::Source(scan), fields: rel.fields.clone(), mode, upsert_key, inputs: Vec::new() };
-        if !is_upsert {
+        if !is_by_key(mode) {
             return Ok(source);
         }
         self.normalized(source, table.primary_key.clone()).map_err(|error| error.with("table", &table.name))
     }
 
     /// A calc over a node, merged with the calc that the node is, where no work is done twice by that.
-    pub(super) fn calc(&self, input: Node, condition: Option<Expr>, exprs: Option<Vec<Expr>>, fields: Vec<Field>) -> Node {
+    pub(super) fn calc(
+        &self,
+        input: Node,
+        condition: Option<Expr>,
+        exprs: Option<Vec<Expr>>,
+        fields: Vec<Field>,
+    ) -> Node {
         let condition = condition.map(|condition| fold(condition, &self.constants));
         let exprs: Option<Vec<Expr>> =
             exprs.map(|exprs| exprs.into_iter().map(|expr| fold(expr, &self.constants)).collect());

@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, new_empty_array};
 use riverrun_base::{Error, Result};
-use riverrun_data::ChangelogMode;
+use riverrun_data::{ChangelogMode, RowKind};
 use riverrun_state::hash_keys;
 
 use super::build::{Builder, count_columns, exchange, inlined};
@@ -56,8 +56,19 @@ impl Builder<'_> {
     }
 }
 
+/// Whether changes come by key, without the former content.
+pub(super) fn is_by_key(mode: ChangelogMode) -> bool {
+    mode.contains(RowKind::UpdateAfter) && !mode.contains(RowKind::UpdateBefore)
+}
+
 fn normalize(input: Node, keys: Vec<usize>, update_before: bool) -> Node {
     let (fields, upsert_key) = (input.fields.clone(), Some(keys.clone()));
     let inputs = vec![exchange(input, keys.clone())];
-    Node { kind: NodeKind::ChangelogNormalize { keys, update_before }, fields, mode: ChangelogMode::ALL, upsert_key, inputs }
+    Node {
+        kind: NodeKind::ChangelogNormalize { keys, update_before },
+        fields,
+        mode: ChangelogMode::ALL,
+        upsert_key,
+        inputs,
+    }
 }

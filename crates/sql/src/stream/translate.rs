@@ -14,14 +14,15 @@ use riverrun_state::key_groups;
 
 use super::lineage::{description, last_rows};
 use super::node::{Node, NodeKind, SinkTarget};
+use super::normalize::is_by_key;
 use super::source::{ValuesSource, metadata_types};
 use super::uid::Uids;
-use crate::catalog::Table;
+use crate::catalog::{Table, TableColumn, TableColumnKind};
 use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
-    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate, SinkGuard, SourceCalc,
-    StateOf, Unnest, WallClock, WindowAggregate, columns, key_types,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate,
+    SinkGuard, SourceCalc, StateOf, Unnest, WallClock, WindowAggregate, columns, key_types,
 };
 use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 
@@ -93,9 +94,11 @@ impl Translator<'_> {
                 let uid = self.uids.node("Correlate");
                 let input = self.input(node)?;
                 let unnest = unnest.clone();
-                Ok(self.graph.operator(&input, NodeSettings::named("Correlate").uid(uid), move |_: &OperatorContext| {
-                    Ok(Box::new(Unnest::new(unnest.clone(), schema.clone())))
-                }))
+                Ok(self.graph.operator(
+                    &input,
+                    NodeSettings::named("Correlate").uid(uid),
+                    move |_: &OperatorContext| Ok(Box::new(Unnest::new(unnest.clone(), schema.clone()))),
+                ))
             }
             NodeKind::GroupAggregate { keys, aggregates, update_before } => {
                 let (uid, input) = self.input_below("GroupAggregate", node)?;
@@ -169,16 +172,16 @@ impl Translator<'_> {
             scan.exprs.iter().map(|expr| with_metadata_types(expr.clone(), physical, &delivered)).collect();
         let rowtime = scan.table.watermark.as_ref().map(|watermark| watermark.column);
         let (watermark, environment) = (scan.watermark.clone().zip(rowtime), self.environment);
+        let is_computed = |column: &TableColumn| matches!(column.kind, TableColumnKind::Computed { .. });
+        let computed: Vec<bool> =
+            scan.table.columns.iter().map(|column| is_by_key(source.changelog_mode()) && is_computed(column)).collect();
         let name = format!("Source: {}", scan.table.name);
         let uid = self.uids.source(&name);
         let settings = NodeSettings::named(name).uid(uid);
         Ok(self.graph.source(settings, source, self.idle_timeout, move |_: &OperatorContext| {
-            Ok(Box::new(SourceCalc::new(
-                &exprs,
-                schema.clone(),
-                watermark.as_ref().map(|(strategy, column)| (strategy, *column)),
-                environment,
-            )?))
+            let watermark = watermark.as_ref().map(|(strategy, column)| (strategy, *column));
+            let calc = SourceCalc::new(&exprs, schema.clone(), watermark, environment)?;
+            Ok(Box::new(calc.deleting_by_key(&exprs, &computed)?))
         }))
     }
 

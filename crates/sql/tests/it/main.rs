@@ -3,3 +3,5 @@
 
 mod numbers;
 mod savepoints;
+mod unnest;
+mod upserts;

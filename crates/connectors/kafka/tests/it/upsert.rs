@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use riverrun_connect::{Flush, TableContext};
-use riverrun_data::{DataType, LogicalType};
+use riverrun_data::{ChangelogMode, DataType, LogicalType, RowKind};
 use riverrun_kafka::UPSERT_KAFKA;
 use riverrun_testkit::{Record, kafka};
 
-use crate::harness::{LIMIT, Reading, batch, table, write_all, writer};
+use crate::harness::{LIMIT, Reading, batch, metadata, table, write_all, writer};
 
 fn accounts(topic: &str, options: &[(&str, &str)]) -> TableContext {
     let bootstrap = kafka().bootstrap();
@@ -73,6 +73,36 @@ fn it_is_read_from_the_beginning_to_the_end_that_was_asked_for() {
     assert_eq!(rows.len(), 3);
     let of_ann: Vec<_> = rows.iter().filter(|row| row.contains("|1|")).collect();
     assert_eq!(of_ann, ["+Uann|1|10", "-DNULL|1|NULL"], "the changes of a key keep their order");
+}
+
+#[test]
+fn a_deletion_has_its_prefixed_key_and_its_metadata_and_nothing_else() {
+    let topic = kafka().topic("upsert_prefix", 1);
+    let bootstrap = kafka().bootstrap();
+    let options = [
+        ("properties.bootstrap.servers", bootstrap.as_str()),
+        ("topic", topic.as_str()),
+        ("key.format", "json"),
+        ("key.fields-prefix", "k_"),
+        ("value.format", "json"),
+        ("value.fields-include", "EXCEPT_KEY"),
+        ("scan.bounded.mode", "latest-offset"),
+    ];
+    let columns = [("name", LogicalType::STRING), ("k_id", LogicalType::BigInt)];
+    let mut table = table(&UPSERT_KAFKA, &columns, &options);
+    table.primary_key = vec![1];
+    table.metadata = vec![metadata("place", "offset", true)];
+    kafka().produce(
+        &topic,
+        [
+            Record::value(r#"{"name":"ann"}"#).key(r#"{"id":1}"#),
+            Record::value(r#"{"name":"amy"}"#).key(r#"{"id":1}"#),
+            Record::tombstone(r#"{"id":1}"#),
+        ],
+    );
+    let source = UPSERT_KAFKA.source.unwrap()(&table).unwrap();
+    assert_eq!(source.changelog_mode(), ChangelogMode::of(&[RowKind::UpdateAfter, RowKind::Delete]));
+    assert_eq!(Reading::start(&table).rest(), ["+Uann|1|0", "+Uamy|1|1", "-DNULL|1|2"]);
 }
 
 #[test]

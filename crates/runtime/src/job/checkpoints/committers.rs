@@ -137,10 +137,12 @@ fn serve(
                     report(CommitEvent::Lost { node, checkpoint, visible, error });
                 }
             },
-            Command::Commit { checkpoint, committables } => match committed(&mut *committer, checkpoint, &committables)? {
-                Commit::Done => report(CommitEvent::Committed { node, checkpoint }),
-                Commit::Lost { visible, error } => report(CommitEvent::Lost { node, checkpoint, visible, error }),
-            },
+            Command::Commit { checkpoint, committables } => {
+                match committed(&mut *committer, checkpoint, &committables)? {
+                    Commit::Done => report(CommitEvent::Committed { node, checkpoint }),
+                    Commit::Lost { visible, error } => report(CommitEvent::Lost { node, checkpoint, visible, error }),
+                }
+            }
         }
     }
     Ok(())

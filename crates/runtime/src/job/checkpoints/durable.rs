@@ -72,7 +72,7 @@ impl Durable {
     /// The folder cannot be written, or there is no such checkpoint.
     pub(crate) fn open(graph: &JobGraph) -> Result<Option<Self>> {
         let settings = &graph.settings;
-        let stores = match settings.checkpointing.as_ref().and_then(|checkpointing| checkpointing.stores.clone()) {
+        let stores = match settings.stores.clone() {
             Some(stores) => stores,
             None => Arc::new(Stores::new(OptionReader::new("stores", Default::default()).read::<StoreOptions>()?)?),
         };
@@ -84,8 +84,12 @@ impl Durable {
                 Some(origin)
             }
             Recovery::Resume if directory.is_none() => {
-                return Err(Error::user("there is nothing that the job could go on from by '--resume': it keeps no checkpoints")
-                    .hint("SET 'execution.checkpointing.interval' = '10 s' and 'execution.checkpointing.dir' = '/folder'"));
+                return Err(Error::user(
+                    "there is nothing that the job could go on from by '--resume': it keeps no checkpoints",
+                )
+                .hint(
+                    "SET 'execution.checkpointing.interval' = '10 s' and 'execution.checkpointing.dir' = '/folder'",
+                ));
             }
             Recovery::Resume | Recovery::Fresh => None,
         };
@@ -183,8 +187,10 @@ impl Durable {
                     return Ok(TakenOver::Fenced(error.with("checkpoints in", self.log.url())));
                 }
                 Err(LogError::Missing(checkpoint)) => {
-                    return Err(Error::external(format!("checkpoint {checkpoint} is not there any more: somebody has removed it"))
-                        .with("checkpoints in", self.log.url()));
+                    return Err(Error::external(format!(
+                        "checkpoint {checkpoint} is not there any more: somebody has removed it"
+                    ))
+                    .with("checkpoints in", self.log.url()));
                 }
             };
             let takeover = Slot::Takeover { attempt: next.attempt, restores: next.restores, at_ms: now_ms() };

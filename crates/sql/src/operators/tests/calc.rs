@@ -7,7 +7,7 @@ use riverrun_runtime::SplitOperator;
 
 use super::pipeline::Pipeline;
 use super::text::{batch, fields, lines};
-use crate::expr::{Expr, call_bound};
+use crate::expr::{CastMode, Expr, call_bound, cast};
 use crate::operators::{Calc, Environment, RowAtATime, SinkGuard, SourceCalc};
 use crate::plan::{Field, batch_schema};
 
@@ -91,4 +91,22 @@ fn a_source_tells_the_greatest_watermark_of_its_rows_and_demands_event_time() {
     let (rows, watermark) = apply(&["+I 1 30", "+I 2 10"]).unwrap();
     assert_eq!((lines(&rows), watermark), (vec!["+I 30 1".to_owned(), "+I 10 2".to_owned()], Some(30)));
     assert_eq!(apply(&["+I 1 NULL"]).unwrap_err().kind(), riverrun_base::Kind::Data);
+    let (rows, watermark) = apply(&["-D 1 NULL", "+U 2 40"]).unwrap();
+    assert_eq!((lines(&rows), watermark), (vec!["-D NULL 1".to_owned(), "+U 40 2".to_owned()], Some(40)));
+}
+
+#[test]
+fn deletions_by_key_have_what_is_given_and_nothing_that_is_computed() {
+    let (physical, table) = (fields("k BIGINT, v STRING NOT NULL"), fields("k BIGINT, n BIGINT NOT NULL, v STRING"));
+    let number = DataType::not_null(LogicalType::BigInt);
+    let exprs = [column(&physical, 0), cast(column(&physical, 1), &number, CastMode::Strict), column(&physical, 1)];
+    let source = SourceCalc::new(&exprs, batch_schema(&table), None, ENVIRONMENT).unwrap();
+    let mut source = source.deleting_by_key(&exprs, &[false, true, false]).unwrap();
+    let mut apply = |rows: &[&str]| lines(&source.apply(&Arc::from("s"), batch(&physical, rows)).unwrap().0);
+    assert_eq!(
+        apply(&["-D 1 ''", "+U 2 20", "-D 3 ''", "+U 4 40"]),
+        ["-D 1 0 ''", "+U 2 20 20", "-D 3 0 ''", "+U 4 40 40"]
+    );
+    assert_eq!(apply(&["-D 1 ''"]), ["-D 1 0 ''"]);
+    assert_eq!(apply(&["+U 1 10"]), ["+U 1 10 10"]);
 }

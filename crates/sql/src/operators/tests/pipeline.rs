@@ -11,8 +11,8 @@ use super::query::{Query, window_fields};
 use super::text::{batch, fields, lines};
 use crate::expr::{Binder, Expr};
 use crate::operators::{
-    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest, WallClock,
-    WindowAggregate, key_types,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest,
+    WallClock, WindowAggregate, key_types,
 };
 use crate::plan::{self, Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
 
