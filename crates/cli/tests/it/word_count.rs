@@ -37,6 +37,11 @@ impl Example {
         self
     }
 
+    /// With a change for every word, also where several of one word come in one batch, so that each count can be told.
+    fn word_by_word(self) -> Self {
+        self.replacing("CREATE TABLE lines", "SET 'table.exec.mini-batch.enabled' = 'false';\nCREATE TABLE lines")
+    }
+
     fn start(&self, script: &str, arguments: &[&str]) -> Riverrun {
         let mut text = std::fs::read_to_string(root().join("examples/word-count").join(script)).unwrap();
         for (from, to) in &self.replaced {
@@ -124,12 +129,9 @@ fn every_count_of_every_word_is_committed_once_however_often_a_word_fails() {
 
 #[test]
 fn transactions_that_time_out_before_the_restart_take_nothing_with_them() {
-    // A word `bug@T` fails until the time T: so the job fails when the test wants it, and comes through after the restart. Every word brings a
-    // change of its own, so that each count can be told.
+    // A word `bug@T` fails until the time T: so the job fails when the test wants it, and comes through after the restart.
     let until = "word LIKE 'bug@%' AND CURRENT_TIMESTAMP < TO_TIMESTAMP_LTZ(CAST(SUBSTRING(word, 5) AS BIGINT), 3)";
-    let example = Example::new()
-        .replacing("RAND() < 0.2", until)
-        .replacing("CREATE TABLE lines", "SET 'table.exec.mini-batch.enabled' = 'false';\nCREATE TABLE lines");
+    let example = Example::new().replacing("RAND() < 0.2", until).word_by_word();
     let mut job = example.start("word-count.sql", &[]);
     let mut lines = Vec::new();
     let mut produce = |line: String| {
@@ -160,7 +162,8 @@ fn transactions_that_time_out_before_the_restart_take_nothing_with_them() {
 fn the_producer_and_the_reader_fit_the_word_count() {
     let example = Example::new()
         .replacing("RAND() < 0.2", "RAND() < 0.0")
-        .replacing("'rows-per-second' = '1'", "'rows-per-second' = '30'");
+        .replacing("'rows-per-second' = '1'", "'rows-per-second' = '30'")
+        .word_by_word();
     let producer = example.start("producer.sql", &[]);
     let mut job = example.start("word-count.sql", &[]);
     let lines: Vec<String> =

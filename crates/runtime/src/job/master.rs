@@ -348,7 +348,7 @@ impl Master {
         if let (Some(own), Some(slot)) = (&mut self.own, last_slot) {
             own.slot = slot;
         }
-        if stuck {
+        if stuck && self.machine.status() == JobStatus::Canceling {
             self.stuck = error;
         } else {
             self.failure = error;
