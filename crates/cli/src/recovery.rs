@@ -15,8 +15,8 @@ pub(crate) struct RecoveryArgs {
     /// Go on from this checkpoint or savepoint: its folder, or the _metadata in it
     #[arg(short = 's', long, value_name = "PATH", visible_alias = "fromSavepoint", value_hint = ValueHint::DirPath)]
     from: Option<String>,
-    /// Whose its files are then: no_claim leaves them to you, claim to the job, which removes them when it no longer needs
-    /// them (Flink's -rm, --claimMode)
+    /// Whose its files are then: no_claim leaves them to you, and the first checkpoint is written whole; with claim the job's
+    /// checkpoints refer to them, so they must stay (Flink's -rm, --claimMode)
     #[arg(long, value_name = "MODE", alias = "claimMode", requires = "from", conflicts_with = "resume", value_parser = claim_mode)]
     claim_mode: Option<&'static str>,
     /// Leave out state of operators that the job does not have

@@ -384,7 +384,7 @@ impl Master {
 
 /// What the restart strategy is told of an error.
 pub(super) fn failure_of(error: &Error) -> Failure {
-    // A mistake of the user is the same at the next attempt, and a bug is best seen at once.
+    // A mistake of the user is the same at the next attempt.
     Failure { recoverable: error.kind() != Kind::User, random: fastrand::f64() }
 }
 

@@ -94,7 +94,7 @@ pub enum Recovery {
     From {
         /// Its folder, or its `_metadata`.
         path: String,
-        /// Whether the job may remove its files when it no longer needs them.
+        /// Whether the job's checkpoints may refer to its files, which must stay then. Otherwise the first is written whole.
         claim: bool,
         /// Whether state of operators that the job does not have is left out.
         allow_non_restored_state: bool,

@@ -31,7 +31,7 @@ riverrun_base::option_enum! {
 riverrun_base::option_enum! {
     /// Whose the files of a checkpoint or savepoint are after a job was started from it.
     pub(crate) enum ClaimMode {
-        /// The job's: it may remove them when it no longer needs them.
+        /// The job's: its checkpoints refer to them, so nobody else may remove them.
         "CLAIM" => Claim,
         /// The user's: the job's first checkpoint refers to none of them.
         "NO_CLAIM" => NoClaim,
