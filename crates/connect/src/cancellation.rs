@@ -35,9 +35,10 @@ impl Cancellation {
 
     /// Cancels; waiters wake at once. Further calls change nothing.
     pub fn cancel(&self) {
+        // First: who wakes below looks here to see whether it was canceled.
+        self.0.watch.send_replace(true);
         *self.0.canceled.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.changed.notify_all();
-        self.0.watch.send_replace(true);
     }
 
     /// Whether it has happened.
@@ -88,9 +89,12 @@ mod tests {
         assert!(cancellation.sleep(Duration::from_millis(1)).is_ok());
         let sleeper = std::thread::spawn({
             let cancellation = cancellation.clone();
-            move || cancellation.sleep(Duration::from_secs(600))
+            move || {
+                cancellation.sleep(Duration::from_secs(600)).is_err_and(|error| error.is_canceled())
+                    && cancellation.is_canceled()
+            }
         });
         cancellation.cancel();
-        assert!(sleeper.join().is_ok_and(|slept| slept.is_err_and(|error| error.is_canceled())));
+        assert!(sleeper.join().is_ok_and(|woken| woken));
     }
 }

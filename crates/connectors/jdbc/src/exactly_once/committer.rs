@@ -117,9 +117,11 @@ impl Committer for Transactions {
         let (link, owner, attempt) = (&mut self.link, &self.owner, self.attempt);
         self.retrying.run("what earlier attempts have left is rolled back", || {
             link.with(|client| {
+                let mut is_replaced = false;
                 for branch in client.prepared(owner)? {
                     // a process that was frozen here, and wakes, takes nothing from the attempt that has replaced it
-                    if restored.is_some() && branch.attempt > attempt {
+                    if branch.attempt > attempt {
+                        is_replaced = true;
                         continue;
                     }
                     if !transactions.iter().any(|kept| kept.owner == *owner && kept.branch == branch) {
@@ -128,7 +130,7 @@ impl Committer for Transactions {
                     }
                 }
                 // a job that begins anew counts its checkpoints anew
-                if restored.is_none() { client.forget(owner, None) } else { Ok(()) }
+                if restored.is_none() && !is_replaced { client.forget(owner, None) } else { Ok(()) }
             })
         })?;
         Ok(committed)
