@@ -134,8 +134,11 @@ impl Run {
             File::options().read(true).write(true).open(&control).doing(|| format!("open {}", control.display()))?;
         // one write: a line of several could be mixed with another's
         ask.write_all(format!("{}\n", folder.display()).as_bytes()).doing(|| format!("write {}", control.display()))?;
-        poll(Duration::from_secs(20), || Process::read(&pid))
-            .ok_or_else(|| Error::new(format!("the keeper of {} does not answer", self.folder.display())))
+        poll(Duration::from_secs(60), || Process::read(&pid)).ok_or_else(|| {
+            let alive = if self.has_keeper() { "lives" } else { "has ended" };
+            let told = fs::read_to_string(&pid).unwrap_or_else(|error| error.to_string());
+            Error::new(format!("the keeper of {}, which {alive}, does not answer: {told}", self.folder.display()))
+        })
     }
 
     /// Has the keeper end the process with the run, should it still live then. Forgotten when the guard is dropped.

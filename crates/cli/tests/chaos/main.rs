@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use riverrun_testkit::process::Riverrun;
@@ -33,15 +34,19 @@ struct World {
     copy: String,
     folder: TempFolder,
     produced: u64,
+    /// One after another: each has three servers, and is to be killed in the middle of something.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl World {
     fn new() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let (kafka, mariadb, postgres) = (KafkaServer::start(), MariaDb::start(), Postgres::start());
         mariadb.execute("CREATE TABLE test.chaos (k VARCHAR(20) PRIMARY KEY, n BIGINT, total BIGINT) ENGINE=InnoDB");
         postgres.execute("CREATE TABLE chaos (id BIGINT, k VARCHAR(20))");
         let (from, copy) = (kafka.topic("chaos_in", 3), kafka.topic("chaos_out", 2));
-        let world = Self { kafka, mariadb, postgres, from, copy, folder: temp_folder(), produced: 0 };
+        let world = Self { _turn: turn, kafka, mariadb, postgres, from, copy, folder: temp_folder(), produced: 0 };
         std::fs::write(world.folder.path().join("job.sql"), world.script()).unwrap();
         world
     }
