@@ -24,13 +24,13 @@ use crate::client::Consumer;
 /// The queue that all partitions of one reader are forwarded to.
 pub(crate) struct BatchQueue {
     queue: NonNull<rdsys::rd_kafka_queue_t>,
-    /// Where librdkafka puts the pointers of one call.
+    /// Where librdkafka puts the pointers of one call; it only grows, as clearing it would cost each poll more than a few records.
     buffer: Vec<*mut RDKafkaMessage>,
     /// Dropped after the queue: see `Drop`.
     consumer: Arc<Consumer>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread; the buffer is empty between calls.
+// SAFETY: librdkafka's queues may be used from any thread; what the buffer holds between calls is never looked at.
 unsafe impl Send for BatchQueue {}
 
 /// What one call brought.
@@ -105,9 +105,11 @@ impl BatchQueue {
         received
     }
 
-    /// Fills the buffer and returns how many pointers are in it; the caller has to take them out.
+    /// Puts pointers into the buffer and returns how many; the caller has to take these, and no others, before the next call.
     fn consume(&mut self, most: usize, wait: Duration) -> usize {
-        self.buffer.resize(most, ptr::null_mut());
+        if self.buffer.len() < most {
+            self.buffer.resize(most, ptr::null_mut());
+        }
         // SAFETY: the queue is valid, and the buffer has room for `most` pointers.
         let count = unsafe {
             rdsys::rd_kafka_consume_batch_queue(
@@ -120,11 +122,11 @@ impl BatchQueue {
         usize::try_from(count).unwrap_or(0)
     }
 
-    /// Takes `count` pointers out of the buffer.
-    fn sort(&mut self, count: usize, received: &mut Received) {
+    /// Takes the `count` pointers of the last call.
+    fn sort(&self, count: usize, received: &mut Received) {
         // Records of a partition come in runs, so the group of the last one is nearly always the group of the next.
         let mut last = 0;
-        for pointer in self.buffer.drain(..).take(count).filter_map(NonNull::new) {
+        for pointer in self.buffer.iter().take(count).copied().filter_map(NonNull::new) {
             // SAFETY: librdkafka returned the pointer just now; nobody else has it.
             let message = unsafe { pointer.as_ref() };
             if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
