@@ -18,7 +18,7 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use riverrun_base::{Error, Result};
 
-use crate::{FrozenColumns, key_groups};
+use crate::{FrozenColumns, GroupTable, key_groups};
 
 const MAGIC: &[u8; 7] = b"rrstate";
 const VERSION: u8 = 1;
@@ -65,6 +65,28 @@ pub struct FrozenRows {
     pub keys: Option<FrozenColumns>,
     /// The values, in several parts; the columns that are left out behind are NULL.
     pub values: Vec<FrozenColumns>,
+}
+
+impl FrozenRows {
+    /// The keys in these slots with what `values` has of each, in parts of [`STATE_ROWS`].
+    ///
+    /// # Errors
+    /// A slot is not in use.
+    pub fn put(
+        table: &GroupTable,
+        slots: &[u32],
+        mut values: impl FnMut(&[u32]) -> Vec<FrozenColumns>,
+    ) -> Result<Vec<Self>> {
+        let part = |part: &[u32]| {
+            Ok(Self {
+                changes: Changes::All(RowChange::Put),
+                rows: part.len(),
+                keys: Some(table.freeze(part)?),
+                values: values(part),
+            })
+        };
+        slots.chunks(STATE_ROWS).map(part).collect()
+    }
 }
 
 /// What happened to rows.

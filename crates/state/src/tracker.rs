@@ -24,6 +24,22 @@ pub struct Cut {
     pub suffices: Option<usize>,
 }
 
+impl Cut {
+    /// The rows of the delta, with what `values` has of slots; `None` if nothing has changed.
+    ///
+    /// # Errors
+    /// A slot is not in use.
+    pub fn rows(
+        self,
+        table: &GroupTable,
+        values: impl FnMut(&[u32]) -> Vec<FrozenColumns>,
+    ) -> riverrun_base::Result<Option<Vec<FrozenRows>>> {
+        let Some((slots, mut rows)) = self.delta else { return Ok(None) };
+        rows.extend(FrozenRows::put(table, &slots, values)?);
+        Ok(Some(rows))
+    }
+}
+
 impl Tracker {
     /// A tracker that writes at least so many unchanged rows with each delta.
     pub fn with_least(least: usize) -> Self {

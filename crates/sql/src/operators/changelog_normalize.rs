@@ -12,7 +12,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use riverrun_base::Result;
 use riverrun_data::{Batch, RowKind};
 use riverrun_runtime::{Operator, Output, Restored, Snapshot, SnapshotRequest};
-use riverrun_state::{Changes, FrozenRows, GroupTable, RowChange, STATE_ROWS, StateLayout, Tracker};
+use riverrun_state::{GroupTable, RowChange, StateLayout, Tracker};
 
 use self::last_rows::{LastRows, failed, taken};
 use super::groups::columns;
@@ -191,21 +191,9 @@ impl Operator<Batch> for ChangelogNormalize {
 
     fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let cut = self.tracker.cut(&self.table, request.full);
-        let rows = match cut.delta {
-            None => None,
-            Some((slots, mut rows)) => {
-                for part in slots.chunks(STATE_ROWS) {
-                    rows.push(FrozenRows {
-                        changes: Changes::All(RowChange::Put),
-                        rows: part.len(),
-                        keys: Some(self.table.freeze(part)?),
-                        values: vec![self.rows.freeze(part)],
-                    });
-                }
-                Some(rows)
-            }
-        };
-        Ok(Some(snapshot(self.layout(), rows, cut.suffices, None)))
+        let suffices = cut.suffices;
+        let rows = cut.rows(&self.table, |part| vec![self.rows.freeze(part)])?;
+        Ok(Some(snapshot(self.layout(), rows, suffices, None)))
     }
 
     fn restore(&mut self, state: Restored) -> Result<()> {

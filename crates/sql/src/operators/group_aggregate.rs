@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use riverrun_base::Result;
 use riverrun_data::{Batch, RowKind};
 use riverrun_runtime::{Operator, Output, Restored, Snapshot, SnapshotRequest};
-use riverrun_state::{Changes as StateChanges, FrozenRows, RowChange, STATE_ROWS, StateLayout, Tracker};
+use riverrun_state::{RowChange, StateLayout, Tracker};
 
 use super::changes::{Changes, differing};
 use super::groups::{Groups, columns, signs};
@@ -133,21 +133,9 @@ impl Operator<Batch> for GroupAggregate {
     fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let Groups { table, aggregates } = &self.groups;
         let cut = self.tracker.cut(table, request.full);
-        let rows = match cut.delta {
-            None => None,
-            Some((slots, mut rows)) => {
-                for part in slots.chunks(STATE_ROWS) {
-                    rows.push(FrozenRows {
-                        changes: StateChanges::All(RowChange::Put),
-                        rows: part.len(),
-                        keys: Some(table.freeze(part)?),
-                        values: aggregates.freeze(part),
-                    });
-                }
-                Some(rows)
-            }
-        };
-        Ok(Some(snapshot(self.layout(), rows, cut.suffices, None)))
+        let suffices = cut.suffices;
+        let rows = cut.rows(table, |part| aggregates.freeze(part))?;
+        Ok(Some(snapshot(self.layout(), rows, suffices, None)))
     }
 
     fn restore(&mut self, state: Restored) -> Result<()> {

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use hashbrown::HashMap;
 use riverrun_base::{Error, Result};
 use riverrun_runtime::{MAX_WATERMARK, NO_WATERMARK, Restored, RestoredChain, Snapshot, Timestamp};
-use riverrun_state::{Changes, FrozenColumns, FrozenRows, Marks, Rebase, RowChange, STATE_ROWS, StateLayout};
+use riverrun_state::{Changes, FrozenColumns, FrozenRows, Marks, Rebase, RowChange, StateLayout};
 
 use super::{Bounds, WindowAggregate, WindowKey, by_window};
 use crate::operators::groups::Groups;
@@ -161,19 +161,12 @@ impl WindowAggregate {
         for (key, slots) in &cut.slots {
             let Some(window) = self.open.get(key) else { continue };
             let (start, end) = key.1;
-            for part in slots.chunks(STATE_ROWS) {
-                let mut values = vec![FrozenColumns::ready(vec![
-                    same_time(start, part.len(), &edge()),
-                    same_time(end, part.len(), &edge()),
-                ])];
+            rows.extend(FrozenRows::put(&window.groups.table, slots, |part| {
+                let bounds = [start, end].map(|time| same_time(time, part.len(), &edge()));
+                let mut values = vec![FrozenColumns::ready(bounds.to_vec())];
                 values.extend(window.groups.aggregates.freeze(part));
-                rows.push(FrozenRows {
-                    changes: Changes::All(RowChange::Put),
-                    rows: part.len(),
-                    keys: Some(window.groups.table.freeze(part)?),
-                    values,
-                });
-            }
+                values
+            })?);
         }
         Ok(rows)
     }
