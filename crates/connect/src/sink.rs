@@ -103,6 +103,29 @@ pub trait SinkWriter<B = Batch>: Send {
         self.flush(Flush::Barrier)?;
         Ok(Vec::new())
     }
+
+    /// Called after [`Self::prepare`] at the same barrier: the rows that were written and are not done, for a writer whose `prepare` does
+    /// not wait for them. They are stored in the checkpoint, each as an entry in the connector's own encoding, whose older forms stay
+    /// readable; an entry holds no secret. The writer goes on with its rows: an entry is needed only if the job goes back to this
+    /// checkpoint. The order is kept.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn snapshot(&mut self) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes entries of [`Self::snapshot`] on, before the first row; not called if there are none. At the same parallelism they are those
+    /// of the same subtask; at another they are dealt out evenly.
+    ///
+    /// # Errors
+    /// They are another sink's, or cannot be read.
+    fn restore(&mut self, entries: Vec<Vec<u8>>) -> Result<()> {
+        let _ = entries;
+        Err(Error::user("a checkpoint holds rows on their way for a sink that keeps none").hint(
+            "the program has changed: give its sinks the uids they had, or start with '--allow-non-restored-state'",
+        ))
+    }
 }
 
 /// What it takes to commit prepared rows, from any process, in the connector's own encoding. It is stored in checkpoints, so older

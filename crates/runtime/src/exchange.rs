@@ -8,6 +8,9 @@ use riverrun_base::Result;
 /// Writes the key group of each row of a batch into a vector, which is empty when it is called.
 pub type Partitioner<B> = Arc<dyn Fn(&B, &mut Vec<u32>) -> Result<()> + Send + Sync>;
 
+/// Writes for each row of a batch the index of its consumer, of so many, into a vector, which is empty when it is called.
+pub type Director<B> = Arc<dyn Fn(&B, usize, &mut Vec<u32>) -> Result<()> + Send + Sync>;
+
 /// How rows find their consumer. Watermarks, barriers and the end go to every consumer.
 #[derive(Clone)]
 pub enum Exchange<B> {
@@ -17,6 +20,10 @@ pub enum Exchange<B> {
     Hash(Partitioner<B>),
     /// Batch by batch to one subtask after another.
     Rebalance,
+    /// Batch by batch to one after another of those consumers that are this producer's share, as few as there can be.
+    Rescale,
+    /// To the consumer that a function names.
+    Directed(Director<B>),
     /// Every row to every subtask.
     Broadcast,
     /// Every row to the first subtask.
@@ -37,6 +44,8 @@ impl<B> fmt::Debug for Exchange<B> {
             Self::Forward => "FORWARD",
             Self::Hash(_) => "HASH",
             Self::Rebalance => "REBALANCE",
+            Self::Rescale => "RESCALE",
+            Self::Directed(_) => "CUSTOM",
             Self::Broadcast => "BROADCAST",
             Self::Global => "GLOBAL",
         })

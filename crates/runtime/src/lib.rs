@@ -24,6 +24,7 @@
 //!
 //! The decisions among these (alignment, watermarks, assignment, the job's life) are made in `riverrun-protocol`.
 
+mod configuration;
 mod crash;
 mod data;
 mod element;
@@ -38,9 +39,10 @@ mod state;
 mod task;
 mod time;
 
+pub use configuration::JobConfiguration;
 pub use data::Data;
 pub use element::{Barrier, Element};
-pub use exchange::{Exchange, Partitioner};
+pub use exchange::{Director, Exchange, Partitioner};
 pub use graph::{JobGraph, JobSettings, NodeSettings, Stream};
 pub use job::{
     Attempt, AttemptControl, AttemptEvent, Checkpointing, JobControl, JobHandle, JobSummary, Recovery, Retention,
@@ -50,8 +52,9 @@ pub use key_groups::{KeyGroupRange, key_group, subtask_of_key_group};
 pub use metrics::{
     CheckpointStatistics, MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text,
 };
-pub use operator::{Operator, OperatorContext, Output, SplitOperator};
+pub use operator::{EventTime, Operator, OperatorContext, Output, SplitOperator};
 pub use riverrun_checkpoints::{StoreOptions, Stores};
 pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};
+pub use time::Clock;
 pub use state::{Delta, Freeze, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};

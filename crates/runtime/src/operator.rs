@@ -4,7 +4,7 @@ use riverrun_base::{Error, Result};
 use riverrun_connect::{Cancellation, Counters, JobContext, SplitId, TaskContext};
 use riverrun_protocol::Timestamp;
 
-use crate::{Barrier, KeyGroupRange, Restored, Snapshot, SnapshotRequest};
+use crate::{Barrier, Clock, KeyGroupRange, Restored, Snapshot, SnapshotRequest};
 
 /// Where an operator puts its results: the next operator of the chain, an exchange, or several of them.
 pub trait Output<B> {
@@ -34,6 +34,18 @@ pub trait Operator<I, O = I>: Send {
     fn watermark(&mut self, watermark: Timestamp, out: &mut dyn Output<O>) -> Result<()> {
         let (_, _) = (watermark, out);
         Ok(())
+    }
+
+    /// Whether the operator makes event time of its own ([`Self::next_event_time`]); its input's watermarks then end here, but for
+    /// the last. Asked once.
+    fn makes_event_time(&self) -> bool {
+        false
+    }
+
+    /// What the operator has to say about event time since the last call, asked after each call of another function until there is
+    /// nothing; only of one that [makes event time](Self::makes_event_time).
+    fn next_event_time(&mut self) -> Option<EventTime> {
+        None
     }
 
     /// The next processing time (epoch milliseconds) at which [`Self::on_processing_time`] wants to be called. It is
@@ -94,6 +106,17 @@ pub trait Operator<I, O = I>: Send {
     }
 }
 
+/// What an operator says about the event time that it makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTime {
+    /// No row at or before this time follows. Only what is later than what was said before counts.
+    Watermark(Timestamp),
+    /// Nothing comes for now: do not wait for this stream.
+    Idle,
+    /// The stream goes on.
+    Active,
+}
+
 /// Works in the source's task on the batches of each split, before splits are mixed: computed columns, and event time.
 pub trait SplitOperator<I, O = I>: Send {
     /// The batch to pass on, and the watermark that it allows for its split: the largest over its rows. Without one the
@@ -102,6 +125,12 @@ pub trait SplitOperator<I, O = I>: Send {
     /// # Errors
     /// The job fails with this error.
     fn apply(&mut self, split: &SplitId, batch: I) -> Result<(O, Option<Timestamp>)>;
+
+    /// Whether the source is to wait: its event time is too far ahead of other sources'. Asked before each poll; the answer is asked for
+    /// again after some milliseconds.
+    fn waits(&mut self) -> bool {
+        false
+    }
 }
 
 /// Passes batches on, without event time.
@@ -130,6 +159,8 @@ pub struct OperatorContext {
     pub counters: Counters,
     /// The job, and the operator's uid.
     pub job: JobContext,
+    /// The time of day.
+    pub clock: Clock,
 }
 
 impl OperatorContext {

@@ -91,6 +91,11 @@ pub(crate) enum Frozen {
     Splits(Vec<(Split, Option<Timestamp>)>),
     /// An operator's.
     Operator(Snapshot),
-    /// What commits a sink's rows.
-    Committables(Vec<Committable>),
+    /// A sink's.
+    Sink {
+        /// What commits its rows.
+        committables: Vec<Committable>,
+        /// Rows that it has taken and that are not done.
+        entries: Vec<Vec<u8>>,
+    },
 }

@@ -1,8 +1,30 @@
 //! Processing time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use riverrun_protocol::Timestamp;
+
+/// What an operator takes the time of day from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// One that stands still until somebody sets it (epoch milliseconds), for tests of operators.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The time now, in epoch milliseconds.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => now_millis(),
+            Self::Manual(now) => now.load(Ordering::Acquire),
+        }
+    }
+}
 
 /// The time of day now, in epoch milliseconds.
 pub(crate) fn now_millis() -> Timestamp {

@@ -127,7 +127,11 @@ pub(crate) struct SinkBody<B> {
 
 impl<B: Data> SinkBody<B> {
     fn typed_link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Link<B>>> {
-        let writer = self.sink.writer(&build.enter(node).task_context())?;
+        let mut writer = self.sink.writer(&build.enter(node).task_context())?;
+        let entries = build.execution.restored_sink(node, build.subtask)?;
+        if !entries.is_empty() {
+            writer.restore(entries)?;
+        }
         Ok(Box::new(SinkLink::new(writer, build.probe(node))))
     }
 }

@@ -85,7 +85,8 @@ fn channels(graph: &JobGraph, from: usize, ship: Ship) -> usize {
 
 fn is_chained(graph: &JobGraph, node: &Node) -> bool {
     let [input] = node.inputs.as_slice() else { return false };
-    graph.settings.operator_chaining && node.settings.chaining && input.ship == Ship::Forward
+    let ended = graph.nodes[input.from].settings.ends_chain;
+    graph.settings.operator_chaining && node.settings.chaining && !ended && input.ship == Ship::Forward
 }
 
 fn uids_of(graph: &JobGraph) -> Vec<Arc<str>> {

@@ -96,12 +96,13 @@ pub struct NodeSettings {
     pub(crate) uid: Option<String>,
     pub(crate) parallelism: Option<usize>,
     pub(crate) chaining: bool,
+    pub(crate) ends_chain: bool,
 }
 
 impl NodeSettings {
     /// A node of this name, for metrics, logs, errors and threads.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), uid: None, parallelism: None, chaining: true }
+        Self { name: name.into(), uid: None, parallelism: None, chaining: true, ends_chain: false }
     }
 
     /// The name under which its state is stored, unique in the job.
@@ -123,6 +124,13 @@ impl NodeSettings {
     #[must_use]
     pub fn new_chain(mut self) -> Self {
         self.chaining = false;
+        self
+    }
+
+    /// Gives what follows it a thread of its own.
+    #[must_use]
+    pub fn end_chain(mut self) -> Self {
+        self.ends_chain = true;
         self
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct WireEnd<'a> {
     pub(crate) channel: usize,
     /// The producer's subtask.
     pub(crate) subtask: usize,
+    /// How many subtasks the producer has.
+    pub(crate) parallelism: usize,
     pub(crate) max_parallelism: usize,
     pub(crate) task: Arc<TaskMetrics>,
     pub(crate) operator: Arc<OperatorMetrics>,
@@ -54,7 +56,7 @@ impl<B: Data> Wire for TypedWire<B> {
         let link: Box<dyn Link<B>> = Box::new(ExchangeLink::new(
             self.0.clone(),
             senders,
-            end.subtask,
+            (end.subtask, end.parallelism),
             end.max_parallelism,
             end.task,
             end.operator,

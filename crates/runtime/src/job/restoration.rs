@@ -47,6 +47,25 @@ impl Restoration {
         }
         Ok(Some(Restored { chains, watermark }))
     }
+
+    /// What the checkpoint has of the sink with this uid for one of `parallelism` subtasks: its own rows where it had as many subtasks,
+    /// every `parallelism`th of all otherwise.
+    pub(crate) fn sink(&self, uid: &str, subtask: usize, parallelism: usize) -> Result<Vec<Vec<u8>>> {
+        let Some(state) = self.checkpoint.operator(uid) else { return Ok(Vec::new()) };
+        entries_of(state, subtask, parallelism)
+    }
+}
+
+fn entries_of(state: &OperatorState, subtask: usize, parallelism: usize) -> Result<Vec<Vec<u8>>> {
+    let same = state.parallelism as usize == parallelism;
+    let mut entries = Vec::new();
+    for stored in state.subtasks.iter().filter(|stored| !same || stored.subtask as usize == subtask) {
+        entries.extend(decode_entries(stored.own.as_deref().unwrap_or_default(), &state.uid)?);
+    }
+    if same {
+        return Ok(entries);
+    }
+    Ok(entries.into_iter().skip(subtask).step_by(parallelism.max(1)).collect())
 }
 
 /// The splits of a source, as a checkpoint holds them.
@@ -116,6 +135,25 @@ fn decode_splits(mut bytes: &[u8], uid: &str) -> Result<Vec<(Split, Option<Times
     Ok(splits)
 }
 
+/// Rows of a sink as a checkpoint stores them.
+pub(crate) fn encode_entries(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.iter().map(|entry| entry.len() + size_of::<u64>()).sum());
+    entries.iter().for_each(|entry| put(&mut bytes, entry));
+    bytes
+}
+
+/// The inverse of [`encode_entries`].
+fn decode_entries(mut bytes: &[u8], uid: &str) -> Result<Vec<Vec<u8>>> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let entry = get(&mut bytes).ok_or_else(|| {
+            Error::data("the rows of a sink in a checkpoint cannot be read").with("operator", uid)
+        })?;
+        entries.push(entry.to_vec());
+    }
+    Ok(entries)
+}
+
 /// Names of splits as a checkpoint stores them.
 pub(crate) fn encode_known(splits: &[SplitId]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -168,5 +206,22 @@ mod tests {
         let known: Vec<SplitId> = vec!["a".into(), "".into(), "bc".into()];
         assert_eq!(decode_known(&encode_known(&known), "s").unwrap(), known);
         assert!(decode_known(&encode_known(&known)[1..], "s").is_err());
+    }
+
+    #[test]
+    fn rows_of_a_sink_stay_with_their_subtask_and_are_spread_when_it_is_rescaled() {
+        let subtask = |subtask: u32, rows: &[u8]| riverrun_checkpoints::SubtaskState {
+            subtask,
+            own: Some(encode_entries(&rows.iter().map(|row| vec![*row]).collect::<Vec<_>>())),
+            ..Default::default()
+        };
+        let subtasks = vec![subtask(0, &[1, 2, 3]), subtask(2, &[4])];
+        let state = OperatorState { uid: "s".into(), parallelism: 3, subtasks, ..OperatorState::default() };
+        let of = |number, parallelism| entries_of(&state, number, parallelism).unwrap().concat();
+        assert_eq!([of(0, 3), of(1, 3), of(2, 3)], [vec![1, 2, 3], vec![], vec![4]]);
+        assert_eq!([of(0, 2), of(1, 2)], [vec![1, 3], vec![2, 4]]);
+        assert_eq!(of(0, 1), [1, 2, 3, 4]);
+        let damaged = &encode_entries(&[vec![1, 2]])[..5];
+        assert!(decode_entries(damaged, "s").is_err());
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use riverrun_base::Result;
-use riverrun_protocol::Timestamp;
+use riverrun_protocol::{MAX_WATERMARK, NO_WATERMARK, Timestamp};
 
 use crate::metrics::OperatorMetrics;
 use crate::state::{Frozen, NodeState, SnapshotRequest};
 use crate::task::Probe;
 use crate::time::{instant_of, now_millis};
-use crate::{Barrier, Data, Operator, Output};
+use crate::{Barrier, Data, EventTime, Operator, Output};
 
 /// What takes elements in a chain: an operator with all that follows it, a sink, or the way to another task.
 pub(crate) trait Link<B>: Output<B> {
@@ -38,6 +38,9 @@ pub(crate) struct OperatorLink<I, O> {
     operator: Box<dyn Operator<I, O>>,
     out: Emitter<O>,
     probe: Probe,
+    makes_event_time: bool,
+    /// The largest watermark that it made.
+    made: Timestamp,
 }
 
 /// What an operator writes to.
@@ -60,7 +63,27 @@ impl<O: Data> Output<O> for Emitter<O> {
 impl<I: Data, O: Data> OperatorLink<I, O> {
     pub(crate) fn new(operator: Box<dyn Operator<I, O>>, next: Box<dyn Link<O>>, probe: Probe) -> Self {
         let out = Emitter { next, metrics: Arc::clone(&probe.metrics) };
-        Self { operator, out, probe }
+        let makes_event_time = operator.makes_event_time();
+        Self { operator, out, probe, makes_event_time, made: NO_WATERMARK }
+    }
+
+    fn pass_on_event_time(&mut self) -> Result<()> {
+        if !self.makes_event_time {
+            return Ok(());
+        }
+        while let Some(said) = self.operator.next_event_time() {
+            match said {
+                EventTime::Watermark(watermark) if watermark > self.made => {
+                    self.made = watermark;
+                    self.probe.metrics.output_watermark(watermark);
+                    self.out.next.watermark(watermark)?;
+                }
+                EventTime::Watermark(_) => {}
+                EventTime::Idle => self.out.next.status(true)?,
+                EventTime::Active => self.out.next.status(false)?,
+            }
+        }
+        Ok(())
     }
 
     fn run(&mut self, call: impl FnOnce(&mut dyn Operator<I, O>, &mut dyn Output<O>) -> Result<()>) -> Result<()> {
@@ -77,7 +100,8 @@ impl<I: Data, O: Data> Output<I> for OperatorLink<I, O> {
         if self.probe.is_head {
             self.probe.metrics.bytes_in.add(batch.num_bytes());
         }
-        self.run(|operator, out| operator.process(batch, out))
+        self.run(|operator, out| operator.process(batch, out))?;
+        self.pass_on_event_time()
     }
 }
 
@@ -85,11 +109,18 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
     fn watermark(&mut self, watermark: Timestamp) -> Result<()> {
         self.probe.metrics.input_watermark(watermark);
         self.run(|operator, out| operator.watermark(watermark, out))?;
+        self.pass_on_event_time()?;
+        if self.makes_event_time && watermark < MAX_WATERMARK {
+            return Ok(());
+        }
         self.probe.metrics.output_watermark(watermark);
         self.out.next.watermark(watermark)
     }
 
     fn status(&mut self, idle: bool) -> Result<()> {
+        if self.makes_event_time {
+            return Ok(());
+        }
         self.out.next.status(idle)
     }
 
@@ -120,6 +151,7 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
             let now = now_millis();
             if deadline <= now {
                 self.run(|operator, out| operator.on_processing_time(now, out))?;
+                self.pass_on_event_time()?;
             }
         }
         self.out.next.on_time()

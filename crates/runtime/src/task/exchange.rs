@@ -1,5 +1,6 @@
 //! The end of a chain from which rows go to other tasks.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::gate::Sender;
 use crate::metrics::{OperatorMetrics, TaskMetrics};
 use crate::state::NodeState;
 use crate::task::Link;
-use crate::{Barrier, Data, Element, Exchange, Output, Partitioner, subtask_of_key_group};
+use crate::{Barrier, Data, Director, Element, Exchange, Output, Partitioner, subtask_of_key_group};
 
 /// Writes into consumers' gates.
 pub(crate) struct ExchangeLink<B> {
@@ -23,8 +24,8 @@ pub(crate) struct ExchangeLink<B> {
 enum Route<B> {
     /// All to one.
     To(usize),
-    /// To one after another, this one next.
-    InTurn(usize),
+    /// To one after another of a range, this one next.
+    InTurn { next: usize, of: Range<usize> },
     ToAll,
     ByKeyGroup {
         partitioner: Partitioner<B>,
@@ -33,6 +34,7 @@ enum Route<B> {
         /// Of a batch's rows: the key groups, then the consumers.
         targets: Vec<u32>,
     },
+    Directed { director: Director<B>, targets: Vec<u32> },
 }
 
 impl<B: Data> ExchangeLink<B> {
@@ -40,7 +42,7 @@ impl<B: Data> ExchangeLink<B> {
     pub(crate) fn new(
         exchange: Exchange<B>,
         senders: Vec<Sender<B>>,
-        subtask: usize,
+        (subtask, parallelism): (usize, usize),
         max_parallelism: usize,
         task: Arc<TaskMetrics>,
         operator: Arc<OperatorMetrics>,
@@ -49,7 +51,13 @@ impl<B: Data> ExchangeLink<B> {
         let route = match exchange {
             Exchange::Broadcast if consumers > 1 => Route::ToAll,
             // Producers start with different consumers.
-            Exchange::Rebalance if consumers > 1 => Route::InTurn(subtask % consumers),
+            Exchange::Rebalance if consumers > 1 => Route::InTurn { next: subtask % consumers, of: 0..consumers },
+            Exchange::Rescale if consumers > 1 => {
+                let start = subtask * consumers / parallelism.max(1);
+                let end = ((subtask + 1) * consumers / parallelism.max(1)).clamp(start + 1, consumers);
+                Route::InTurn { next: start, of: start..end }
+            }
+            Exchange::Directed(director) if consumers > 1 => Route::Directed { director, targets: Vec::new() },
             Exchange::Hash(partitioner) if consumers > 1 => {
                 let groups = 0..u32::try_from(max_parallelism).unwrap_or(u32::MAX);
                 let owner =
@@ -66,6 +74,15 @@ impl<B: Data> ExchangeLink<B> {
         self.senders[consumer].send(Element::Data(batch), &self.task)
     }
 
+    fn send_parts(&self, parts: Vec<Option<B>>) -> Result<()> {
+        for (consumer, part) in parts.into_iter().enumerate() {
+            if let Some(part) = part {
+                self.send(consumer, part)?;
+            }
+        }
+        Ok(())
+    }
+
     fn send_to_all(&self, element: &Element<B>) -> Result<()> {
         self.senders.iter().try_for_each(|sender| sender.send(element.clone(), &self.task))
     }
@@ -78,9 +95,9 @@ impl<B: Data> Output<B> for ExchangeLink<B> {
                 let consumer = *consumer;
                 self.send(consumer, batch)
             }
-            Route::InTurn(next) => {
+            Route::InTurn { next, of } => {
                 let consumer = *next;
-                *next = (consumer + 1) % self.senders.len();
+                *next = if consumer + 1 < of.end { consumer + 1 } else { of.start };
                 self.send(consumer, batch)
             }
             Route::ToAll => (0..self.senders.len()).try_for_each(|consumer| self.send(consumer, batch.clone())),
@@ -93,12 +110,13 @@ impl<B: Data> Output<B> for ExchangeLink<B> {
                         .ok_or_else(|| Error::internal(format!("there is no key group {target}")))?;
                 }
                 let parts = batch.partition(targets, self.senders.len())?;
-                for (consumer, part) in parts.into_iter().enumerate() {
-                    if let Some(part) = part {
-                        self.send(consumer, part)?;
-                    }
-                }
-                Ok(())
+                self.send_parts(parts)
+            }
+            Route::Directed { director, targets } => {
+                targets.clear();
+                director(&batch, self.senders.len(), targets)?;
+                let parts = batch.partition(targets, self.senders.len())?;
+                self.send_parts(parts)
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::graph::{Plan, Ship, WireEnd};
 use crate::job::{AttemptEvent, Execution};
 use crate::metrics::{OperatorMetrics, TaskMetrics};
 use crate::state::NodeState;
-use crate::{Barrier, Data, KeyGroupRange, OperatorContext};
+use crate::{Barrier, Clock, Data, KeyGroupRange, OperatorContext};
 
 /// One task, and what its thread needs to make its operators.
 pub(crate) struct TaskBuild<'a> {
@@ -96,6 +96,7 @@ impl TaskBuild<'_> {
             cancellation: self.execution.shared.cancellation.clone(),
             counters: self.operator_metrics(node).counters.clone(),
             job: self.execution.job_context(node),
+            clock: Clock::System,
         }
     }
 
@@ -128,6 +129,7 @@ impl TaskBuild<'_> {
                     channel: Plan::first_channel(graph, *consumer, *input)
                         + if way.ship == Ship::All { self.subtask } else { 0 },
                     subtask: self.subtask,
+                    parallelism: graph.nodes[node].parallelism,
                     max_parallelism: graph.settings.max_parallelism,
                     task: Arc::clone(&self.metrics),
                     operator: self.operator_metrics(node),

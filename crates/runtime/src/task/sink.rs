@@ -51,14 +51,15 @@ impl<B: Data> Link<B> for SinkLink<B> {
     }
 
     fn barrier(&mut self, barrier: Barrier, states: &mut Vec<NodeState>) -> Result<()> {
-        let mut committables = Vec::new();
+        let (mut committables, mut entries) = (Vec::new(), Vec::new());
         crash_point("before-prepare");
         self.run(|writer| {
             committables = writer.prepare(barrier.checkpoint)?;
+            entries = writer.snapshot()?;
             Ok(())
         })?;
-        if !committables.is_empty() {
-            states.push(NodeState { node: self.probe.node(), state: Frozen::Committables(committables) });
+        if !committables.is_empty() || !entries.is_empty() {
+            states.push(NodeState { node: self.probe.node(), state: Frozen::Sink { committables, entries } });
         }
         Ok(())
     }

@@ -212,6 +212,9 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
         if self.splits.is_empty() {
             let _idle = self.build.metrics.wait(Waiting::ForInput);
             self.mailbox.wait(deadline);
+        } else if self.split_operator.waits() {
+            let _idle = self.build.metrics.wait(Waiting::ForInput);
+            self.mailbox.wait(earlier(Some(Instant::now() + POLL_WAIT), deadline));
         } else {
             let brought = self.poll(deadline)?;
             self.find_idle_splits(brought)?;

@@ -1,6 +1,5 @@
 //! A session: statements are planned and carried out one after another, as Flink's SQL client does.
 
-mod fault_tolerance;
 mod job;
 mod result;
 #[allow(clippy::module_inception, reason = "the file holds the type that the module is named for")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::Connectors;
-use riverrun_runtime::{JobGraph, JobSettings};
+use riverrun_runtime::{JobConfiguration, JobGraph};
 use sqlparser::ast::{Ident, ObjectName, Query};
 
 use super::job::{InsertJob, QueryJob, result_channel};
@@ -122,7 +122,7 @@ impl Session {
     /// # Errors
     /// A setting has a wrong value.
     pub fn column_width(&self) -> Result<usize> {
-        Ok(self.settings()?.column_width.and_then(|width| usize::try_from(width).ok()).unwrap_or(30))
+        Ok(self.settings()?.0.column_width.and_then(|width| usize::try_from(width).ok()).unwrap_or(30))
     }
 
     fn carry_out(&mut self, statement: &StatementKind, hints: &Hints) -> Result<Outcome> {
@@ -186,14 +186,8 @@ impl Session {
         }
     }
 
-    fn settings(&self) -> Result<Settings> {
-        Ok(settings::read(&self.values)?.0)
-    }
-
-    /// The settings of a job that writes into tables.
-    fn job_settings(&self) -> Result<JobSettings> {
-        let (settings, fault_tolerance, stores) = settings::read(&self.values)?;
-        Ok(fault_tolerance.job(&stores, settings.job()))
+    fn settings(&self) -> Result<(Settings, JobConfiguration)> {
+        settings::read(&self.values)
     }
 
     fn environment(&self, settings: &Settings) -> Result<Environment> {
@@ -289,7 +283,7 @@ impl Session {
     }
 
     fn explain(&self, statement: &StatementKind, hints: &Hints) -> Result<ResultTable> {
-        let environment = self.environment(&self.settings()?)?;
+        let environment = self.environment(&self.settings()?.0)?;
         let plans = match statement {
             StatementKind::Query(query) => {
                 let mut plan = self.query_plan(query, hints, &environment)?.1;
@@ -335,10 +329,10 @@ impl Session {
     }
 
     fn query(&self, query: &Query, hints: &Hints) -> Result<Outcome> {
-        let settings = self.settings()?;
+        let (settings, job) = self.settings()?;
         let environment = self.environment(&settings)?;
         let (rel, node) = self.query_plan(query, hints, &environment)?;
-        let mut graph = JobGraph::new(settings.name.clone().unwrap_or_else(|| "collect".into()), settings.job());
+        let mut graph = JobGraph::new(job.name().unwrap_or("collect"), settings.job(job.pipeline()));
         let (sink, rows) = result_channel();
         self.translator(&mut graph, &settings, environment).result(&node, Box::new(sink))?;
         let columns = rel
@@ -356,13 +350,13 @@ impl Session {
     }
 
     fn inserts(&self, inserts: &[Insert], hints: &Hints) -> Result<Outcome> {
-        let settings = self.settings()?;
+        let (settings, job) = self.settings()?;
         let environment = self.environment(&settings)?;
         let plans =
             inserts.iter().map(|insert| self.insert_plan(insert, hints, &environment)).collect::<Result<Vec<_>>>()?;
         let tables: Vec<Arc<Table>> = plans.iter().map(|(_, table)| Arc::clone(table)).collect();
-        let name = settings.name.clone().unwrap_or_else(|| insert_name(&tables));
-        let mut graph = JobGraph::new(name.clone(), self.job_settings()?);
+        let name = job.name().map_or_else(|| insert_name(&tables), str::to_owned);
+        let mut graph = JobGraph::new(name.clone(), settings.job(job.settings()));
         let mut translator = self.translator(&mut graph, &settings, environment);
         for (plan, _) in &plans {
             let (NodeKind::Sink(target), [query]) = (&plan.kind, plan.inputs.as_slice()) else {

@@ -1,15 +1,12 @@
 //! The configuration keys that a session understands, under Flink's names.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use riverrun_base::options::{OptionReader, OptionSet, OptionSpec};
 use riverrun_base::{Error, Result, nearest};
-use riverrun_runtime::{JobSettings, StoreOptions, Stores};
-
-use super::fault_tolerance::FaultTolerance;
+use riverrun_runtime::{JobConfiguration, JobSettings, StoreOptions};
 
 riverrun_base::option_enum! {
     /// How a job runs.
@@ -34,14 +31,6 @@ riverrun_base::option_enum! {
 riverrun_base::options! {
     /// The settings of a session.
     pub(crate) struct Settings {
-        /// Parallelism of operators that name none.
-        "parallelism.default" | "table.exec.resource.default-parallelism" => parallelism: usize = "1",
-        /// Number of key groups, and so the largest parallelism.
-        "pipeline.max-parallelism" => max_parallelism: usize = "128",
-        /// Name of the next jobs; `insert-into_...` without it.
-        "pipeline.name" => name: Option<String>,
-        /// Whether operators are fused into one thread where they can be.
-        "pipeline.operator-chaining.enabled" | "pipeline.operator-chaining" => operator_chaining: bool = "true",
         /// Only `streaming` is supported; bounded sources end by themselves in it.
         "execution.runtime-mode" => runtime_mode: RuntimeMode = "streaming",
         /// Time zone of TIMESTAMP_LTZ in text and of the functions that know the time of day; `default` is the machine's.
@@ -60,8 +49,6 @@ riverrun_base::options! {
         "table.exec.state.ttl" => state_ttl: Duration = "0 ms",
         /// Whether an INSERT is waited for before the next statement.
         "table.dml-sync" => dml_sync: bool = "false",
-        /// How long a task may take to react to the end of its job.
-        "task.cancellation.timeout" => cancellation_timeout: Duration = "180 s",
         /// Accepted for Flink's scripts: results are always printed as they come.
         "sql-client.execution.result-mode" | "execution.result-mode" => result_mode: Option<String>,
         /// Accepted for Flink's scripts.
@@ -74,27 +61,24 @@ pub type SettingSpec = OptionSpec;
 
 /// The configuration keys there are.
 pub fn setting_specs() -> impl Iterator<Item = &'static SettingSpec> {
-    Settings::specs().iter().chain(FaultTolerance::specs()).chain(StoreOptions::specs())
+    JobConfiguration::specs().chain(Settings::specs())
 }
 
 /// Reads the settings that a session has.
 ///
 /// # Errors
 /// A value has the wrong type, or asks for what is not supported yet.
-pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<(Settings, FaultTolerance, Arc<Stores>)> {
+pub(crate) fn read(values: &BTreeMap<String, String>) -> Result<(Settings, JobConfiguration)> {
     let mut reader = OptionReader::new("the session", values.clone());
     let settings: Settings = reader.read()?;
-    let fault_tolerance: FaultTolerance = reader.read()?;
-    let stores: StoreOptions = reader.read()?;
+    let job = JobConfiguration::read(&mut reader)?;
     reader.finish()?;
-    let stores = Arc::new(Stores::new(stores)?);
-    fault_tolerance.check(&stores)?;
     if settings.runtime_mode == RuntimeMode::Batch {
         return Err(Error::not_supported("execution.runtime-mode = batch")
             .hint("streaming mode reads bounded sources to their end too"));
     }
     settings.zone()?;
-    Ok((settings, fault_tolerance, stores))
+    Ok((settings, job))
 }
 
 /// Every name of the option that has this one, by which another value of it may be known.
@@ -122,7 +106,7 @@ pub(crate) fn check(key: &str, value: &str) -> Result<Option<String>> {
     };
     let value = BTreeMap::from([(key.to_owned(), value.to_owned())]);
     // One of them may need another, which is set next.
-    if StoreOptions::specs().iter().any(|store| store.key == spec.key) {
+    if JobConfiguration::is_of_stores(spec.key) {
         return OptionReader::new("the session", value).read::<StoreOptions>().map(|_| None);
     }
     let (settings, ..) = read(&value)?;
@@ -150,16 +134,9 @@ impl Settings {
         })
     }
 
-    /// The runtime's settings.
-    pub(crate) fn job(&self) -> JobSettings {
-        JobSettings {
-            parallelism: self.parallelism,
-            max_parallelism: self.max_parallelism,
-            operator_chaining: self.operator_chaining,
-            source_batch_rows: if self.mini_batch { usize::MAX } else { 1 },
-            cancellation_timeout: self.cancellation_timeout,
-            ..JobSettings::default()
-        }
+    /// A job's settings, with what the session has to say about them.
+    pub(crate) fn job(&self, job: JobSettings) -> JobSettings {
+        JobSettings { source_batch_rows: if self.mini_batch { usize::MAX } else { 1 }, ..job }
     }
 }
 
@@ -203,8 +180,8 @@ mod tests {
 
     #[test]
     fn the_defaults_can_be_read() {
-        let (settings, ..) = read(&BTreeMap::new()).unwrap();
-        assert_eq!(settings.parallelism, 1);
+        let (settings, job) = read(&BTreeMap::new()).unwrap();
+        assert_eq!(job.settings().parallelism, 1);
         assert!(settings.mini_batch);
     }
 

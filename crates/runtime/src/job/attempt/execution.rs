@@ -92,6 +92,14 @@ impl Execution {
     pub(crate) fn restored_operator(&self, node: usize, key_groups: KeyGroupRange) -> Result<Option<Restored>> {
         self.restoration.as_ref().map_or(Ok(None), |from| from.operator(&self.plan.uids[node], key_groups))
     }
+
+    /// The rows that a sink's subtask had taken at the checkpoint and that were not done.
+    pub(crate) fn restored_sink(&self, node: usize, subtask: usize) -> Result<Vec<Vec<u8>>> {
+        let parallelism = self.graph.nodes[node].parallelism;
+        self.restoration
+            .as_ref()
+            .map_or(Ok(Vec::new()), |from| from.sink(&self.plan.uids[node], subtask, parallelism))
+    }
 }
 
 /// Starts the threads of an attempt; see [`JobGraph::start`].

@@ -16,7 +16,7 @@ use riverrun_protocol::CheckpointId;
 use crate::crash::crash_point;
 use crate::job::attempt::caught;
 use crate::job::checkpoints::Chain;
-use crate::job::restoration::encode_splits;
+use crate::job::restoration::{encode_entries, encode_splits};
 use crate::state::{Frozen, NodeState};
 
 /// What the thread reports.
@@ -186,7 +186,10 @@ impl Worker {
         let mut written = 0;
         match frozen {
             Frozen::Splits(splits) => state.own = Some(encode_splits(&splits)),
-            Frozen::Committables(prepared) => committables = prepared.into_iter().map(|one| one.0).collect(),
+            Frozen::Sink { committables: prepared, entries } => {
+                committables = prepared.into_iter().map(|one| one.0).collect();
+                state.own = (!entries.is_empty()).then(|| encode_entries(&entries));
+            }
             Frozen::Operator(snapshot) => {
                 state.watermark = snapshot.watermark;
                 let chain = self.chains.get_mut(&(node, subtask));

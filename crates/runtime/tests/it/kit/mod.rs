@@ -40,7 +40,7 @@ impl Data for Rows {
         Self(self.0[offset..offset + length].to_vec())
     }
 
-    fn partition(&self, targets: &[u32], count: usize) -> Result<Vec<Option<Self>>> {
+    fn partition(self, targets: &[u32], count: usize) -> Result<Vec<Option<Self>>> {
         if targets.len() != self.0.len() {
             return Err(Error::internal("a target for each row"));
         }

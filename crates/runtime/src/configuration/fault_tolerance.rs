@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
-use riverrun_runtime::{Checkpointing, JobSettings, Recovery, RestartStrategy, Stores};
+use riverrun_checkpoints::Stores;
+use riverrun_protocol::restart::RestartStrategy;
+
+use crate::job::{Checkpointing, Recovery};
+use crate::{JobSettings, job};
 
 riverrun_base::option_enum! {
     /// What a checkpoint promises.
@@ -161,9 +165,9 @@ impl FaultTolerance {
             savepoint_directory: self.savepoint_directory.clone(),
             num_retained: self.num_retained as usize,
             retention: match self.retention {
-                Retention::None => riverrun_runtime::Retention::None,
-                Retention::DeleteOnCancellation => riverrun_runtime::Retention::DeleteOnCancellation,
-                Retention::RetainOnCancellation => riverrun_runtime::Retention::RetainOnCancellation,
+                Retention::None => job::Retention::None,
+                Retention::DeleteOnCancellation => job::Retention::DeleteOnCancellation,
+                Retention::RetainOnCancellation => job::Retention::RetainOnCancellation,
             },
         });
         let recovery = match &self.recovery_path {

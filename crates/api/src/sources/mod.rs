@@ -1,0 +1,5 @@
+//! Sources that need no system outside.
+
+mod generator;
+
+pub use generator::GeneratorSource;

@@ -1,0 +1,24 @@
+//! State of keys: what a function on a keyed stream remembers, stored in checkpoints and dealt out anew when the parallelism changes.
+//!
+//! State is declared by a *descriptor* when a function is opened; the handle that comes back reads and writes the state of the key that
+//! the function is called for. Every value is stored with the names of its fields, so that a struct can get a new field, with
+//! `#[serde(default)]`, and still be restored from an older savepoint.
+
+mod aggregating;
+mod backend;
+mod codec;
+mod column;
+mod key_hash;
+mod keyed;
+mod list;
+mod map;
+mod timers;
+mod value;
+
+pub use aggregating::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
+pub(crate) use backend::Backend;
+pub(crate) use key_hash::hash_key;
+pub use keyed::{KeyedState, StateAccess};
+pub use list::{ListState, ListStateDescriptor};
+pub use map::{MapState, MapStateDescriptor, MapStateKey};
+pub use value::{ValueState, ValueStateDescriptor};

@@ -1,0 +1,80 @@
+//! A job that was started.
+
+use std::time::Duration;
+
+use riverrun_base::Result;
+use riverrun_runtime::{JobHandle, JobStatus, JobSummary, MetricsSnapshot};
+
+/// A job that was started. Dropped, it cancels the job and waits for its end.
+pub struct JobClient(JobHandle);
+
+impl JobClient {
+    pub(super) fn new(handle: JobHandle) -> Self {
+        Self(handle)
+    }
+
+    /// The job's id, 32 hexadecimal digits.
+    pub fn job_id(&self) -> &str {
+        self.0.id()
+    }
+
+    /// Where the job is in its life.
+    pub fn job_status(&self) -> JobStatus {
+        self.0.status()
+    }
+
+    /// The job's metrics now.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.0.metrics()
+    }
+
+    /// Ends the job at once: records on their way are dropped.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// Takes a savepoint, and answers where it is; into the configured folder, if none is named.
+    ///
+    /// # Errors
+    /// The job takes no checkpoints, does not run, or the savepoint was given up.
+    pub fn trigger_savepoint(&self, directory: Option<&str>) -> Result<String> {
+        self.0.savepoint(directory)
+    }
+
+    /// As [`Self::trigger_savepoint`], and ends the job with it. With `advance_to_end_of_event_time` windows that are open fire before.
+    ///
+    /// # Errors
+    /// As [`Self::trigger_savepoint`].
+    pub fn stop_with_savepoint(&self, advance_to_end_of_event_time: bool, directory: Option<&str>) -> Result<String> {
+        self.0.stop_with_savepoint(directory, advance_to_end_of_event_time)
+    }
+
+    /// Waits until the job has ended.
+    ///
+    /// # Errors
+    /// What the job failed with.
+    pub fn wait(self) -> Result<JobExecutionResult> {
+        self.0.wait().map(JobExecutionResult)
+    }
+}
+
+/// How a job ended that did not fail.
+#[derive(Debug)]
+pub struct JobExecutionResult(JobSummary);
+
+impl JobExecutionResult {
+    /// Finished, or canceled.
+    pub fn status(&self) -> JobStatus {
+        self.0.status
+    }
+
+    /// How long it ran.
+    pub fn net_runtime(&self) -> Duration {
+        self.0.metrics.uptime
+    }
+
+    /// Its metrics at the end.
+    pub fn metrics(&self) -> &MetricsSnapshot {
+        &self.0.metrics
+    }
+}

@@ -1,0 +1,185 @@
+//! A batch of typed values, for programs in Rust.
+
+/// Values of one type that travel together, each with its event time, or all without.
+///
+/// ```
+/// use riverrun_data::Records;
+///
+/// let mut records = Records::from(vec!["a", "b"]);
+/// assert_eq!((records.len(), records.timestamp(0)), (2, None));
+/// records.set_timestamps(vec![1_000, 2_000]);
+/// assert_eq!(records.timestamp(1), Some(2_000));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Records<T> {
+    values: Vec<T>,
+    /// Epoch milliseconds; as many as values, or none.
+    timestamps: Vec<i64>,
+}
+
+impl<T> Default for Records<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), timestamps: Vec::new() }
+    }
+}
+
+impl<T> From<Vec<T>> for Records<T> {
+    /// Values without event time.
+    fn from(values: Vec<T>) -> Self {
+        Self { values, timestamps: Vec::new() }
+    }
+}
+
+impl<T> Records<T> {
+    /// An empty batch with room for so many values.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), timestamps: Vec::new() }
+    }
+
+    /// Values with the event time of each, in epoch milliseconds; what is missing at the end of `timestamps` repeats the last.
+    pub fn with_timestamps(values: Vec<T>, timestamps: Vec<i64>) -> Self {
+        let mut records = Self::from(values);
+        records.set_timestamps(timestamps);
+        records
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Whether values have event time.
+    pub fn has_timestamps(&self) -> bool {
+        !self.timestamps.is_empty()
+    }
+
+    /// The values.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// The event times; empty if there are none.
+    pub fn timestamps(&self) -> &[i64] {
+        &self.timestamps
+    }
+
+    /// The event time of the value at an index, in epoch milliseconds.
+    #[inline]
+    pub fn timestamp(&self, index: usize) -> Option<i64> {
+        self.timestamps.get(index).copied()
+    }
+
+    /// Gives all values event times, in place of those they had. What is missing at the end repeats the last; what is too much is left out.
+    pub fn set_timestamps(&mut self, mut timestamps: Vec<i64>) {
+        if let Some(last) = timestamps.last().copied() {
+            timestamps.resize(self.values.len(), last);
+        }
+        self.timestamps = timestamps;
+    }
+
+    /// Adds a value. Event times are kept only while every value has one: the first without drops those before it.
+    #[inline]
+    pub fn push(&mut self, value: T, timestamp: Option<i64>) {
+        match timestamp {
+            Some(timestamp) if self.timestamps.len() == self.values.len() => self.timestamps.push(timestamp),
+            _ => self.timestamps.clear(),
+        }
+        self.values.push(value);
+    }
+
+    /// Its values and their event times, of which there are as many, or none.
+    pub fn into_parts(self) -> (Vec<T>, Vec<i64>) {
+        (self.values, self.timestamps)
+    }
+
+    /// Other values in place of these, one for each, with the same event times.
+    pub fn replace<O>(self, values: impl FnOnce(Vec<T>) -> Vec<O>) -> Records<O> {
+        let Self { values: old, timestamps } = self;
+        let mut records = Records::from(values(old));
+        records.set_timestamps(timestamps);
+        records
+    }
+
+    /// Leaves out the values for which `keep` says no; the rest stay in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        if self.timestamps.is_empty() {
+            self.values.retain(keep);
+            return;
+        }
+        let kept: Vec<bool> = self.values.iter().map(&mut keep).collect();
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        let mut mask = kept.iter();
+        self.values.retain(|_| mask.next().copied().unwrap_or(true));
+        let mut mask = kept.iter();
+        self.timestamps.retain(|_| mask.next().copied().unwrap_or(true));
+    }
+
+    /// Takes all values out, which leaves the room they took.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
+impl<T> IntoIterator for Records<T> {
+    type Item = (T, Option<i64>);
+    type IntoIter = IntoIter<T>;
+
+    /// The values in order, each with its event time.
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { values: self.values.into_iter(), timestamps: self.timestamps.into_iter() }
+    }
+}
+
+/// The values of [`Records`], each with its event time.
+#[derive(Debug)]
+pub struct IntoIter<T> {
+    values: std::vec::IntoIter<T>,
+    timestamps: std::vec::IntoIter<i64>,
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = (T, Option<i64>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.values.next()?;
+        Some((value, self.timestamps.next()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.values.size_hint()
+    }
+}
+
+impl<T> ExactSizeIterator for IntoIter<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_keeps_its_event_time() {
+        let mut records = Records::with_timestamps(vec![1, 2, 3, 4], vec![10, 20, 30, 40]);
+        records.retain(|value| value % 2 == 0);
+        assert_eq!(records.into_iter().collect::<Vec<_>>(), [(2, Some(20)), (4, Some(40))]);
+    }
+
+    #[test]
+    fn event_time_is_of_all_values_or_of_none() {
+        let mut records = Records::default();
+        records.push('a', Some(1));
+        assert!(records.has_timestamps());
+        records.push('b', None);
+        records.push('c', Some(3));
+        assert_eq!(records, Records::from(vec!['a', 'b', 'c']));
+        let padded = Records::with_timestamps(vec![1, 2, 3], vec![7]);
+        assert_eq!(padded.timestamps(), [7, 7, 7]);
+    }
+}
