@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""What checkpoints cost, and how soon a killed job goes on: runs Riverrun alone and prints Markdown tables.
+"""What checkpoints cost, and how soon a killed job goes on: prints Markdown tables.
 
-  checkpoints.py --riverrun target/release/riverrun           all three, as RESULTS.md has them
+  checkpoints.py --riverrun target/release/riverrun           all but Flink's, as RESULTS.md has them
   checkpoints.py --only delta --keys 1000000 --riverrun PATH
+  checkpoints.py --only flink-restart --restarts 3
 
 throughput  rows a second of an updating GROUP BY with all its keys in state, without checkpoints and with one every second, in turns
 delta       bytes of the first checkpoint, which holds all state, and of those after it, between which one key in a hundred changes
 restart     from SIGKILL to the first row that the next process prints, and to the first file that it commits
+flink-restart  the same script on Flink: its TaskManager is killed, and another is started at once; its own settings
 """
 import argparse
 import contextlib
@@ -27,6 +29,8 @@ import time
 
 sys.dont_write_bytecode = True  # before the module beside this one
 
+import flink
+import gateway
 import run
 
 LONG = 600
@@ -98,7 +102,7 @@ class Job:
 def script(name, folder, chosen, interval=None):
     text = (run.SQL / f"{name}.sql").read_text()
     text = text.replace("${KEYS}", str(chosen.keys)).replace("${LAST_HOT}", str(chosen.keys // 100 - 1)).replace("${FOLDER}", folder)
-    settings = {"execution.checkpointing.dir": f"{folder}/checkpoints"}
+    settings = {"execution.checkpointing.dir": f"file://{folder}/checkpoints"}
     if interval:
         settings["execution.checkpointing.interval"] = interval
     return "".join(f"SET '{key}' = '{value}';\n" for key, value in settings.items()) + text
@@ -218,7 +222,61 @@ def drain(output, printed):
             printed.append(time.monotonic())
 
 
-PARTS = {"throughput": throughput, "delta": delta, "restart": restart}
+def flink_restart(chosen):
+    """Each time with a new cluster, as a supervisor would have it: the TaskManager is killed, and the next one starts at once."""
+    print("\n### From the TaskManager's SIGKILL to the next row, Flink\n")
+    print("| | first row printed, s | first file committed, s |\n|---|---|---|")
+    taken = []
+    for number in range(1, chosen.restarts + 1):
+        with folder_for(chosen) as folder:
+            flink.stop()
+            cluster = flink.start()
+            try:
+                taken.append(flink_killed(cluster, folder, chosen))
+            finally:
+                flink.stop()
+            print(f"| {number} | {taken[-1][0]:.1f} | {taken[-1][1]:.1f} |", flush=True)
+    first, committed = (statistics.median(column) for column in zip(*taken))
+    print(f"| median | {first:.1f} | {committed:.1f} |")
+
+
+def flink_killed(cluster, folder, chosen):
+    with gateway.Session(cluster["gateway"]) as session:
+        for statement in gateway.statements(script("resumed", folder, chosen)):
+            job = session.run(statement).job or session_job(cluster)
+        url = f"{cluster['rest']}/jobs/{job}/checkpoints"
+        until = time.monotonic() + LONG
+        while flink.fetch(url)["counts"]["completed"] < 5:
+            if time.monotonic() > until:
+                sys.exit("Flink takes no checkpoints")
+            time.sleep(0.1)
+        out = flink.RUN / "taskmanager" / "out.log"
+        killed = time.monotonic()
+        os.kill(cluster["pids"]["taskmanager"], signal.SIGKILL)
+        os.waitpid(cluster["pids"]["taskmanager"], 0)
+        before = visible(folder)
+        shutil.rmtree(out.parent)
+        cluster["pids"]["taskmanager"] = flink.launch("taskmanager", cluster["flags"]["taskmanager"])
+        (flink.RUN / "cluster.json").write_text(json.dumps(cluster))
+        printed = committed = None
+        while printed is None or committed is None:
+            now = time.monotonic()
+            if printed is None and out.exists() and re.search(rb"^[+-][IUD]\[", out.read_bytes(), re.M):
+                printed = now - killed
+            if committed is None and visible(folder) - before:
+                committed = now - killed
+            if now - killed > LONG:
+                sys.exit("Flink's job did not go on")
+            time.sleep(0.01)
+        return printed, committed
+
+
+def session_job(cluster):
+    jobs = flink.fetch(cluster["rest"] + "/jobs/overview")["jobs"]
+    return jobs[0]["jid"] if jobs else None
+
+
+PARTS = {"throughput": throughput, "delta": delta, "restart": restart, "flink-restart": flink_restart}
 
 
 def main():
@@ -232,10 +290,10 @@ def main():
     parser.add_argument("--deltas", type=int, default=5)
     parser.add_argument("--restarts", type=int, default=9)
     chosen = parser.parse_args()
-    names = chosen.only.split(",") if chosen.only else list(PARTS)
+    names = chosen.only.split(",") if chosen.only else [name for name in PARTS if name != "flink-restart"]
     if unknown := set(names) - set(PARTS):
         sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    if not shutil.which(chosen.riverrun):
+    if names != ["flink-restart"] and not shutil.which(chosen.riverrun):
         sys.exit(f"no binary {chosen.riverrun}; build it with cargo build --release, and name it with --riverrun")
     print(f"{os.cpu_count()} cores; load before: {os.getloadavg()[0]:.1f}", flush=True)
     for name in names:

@@ -92,13 +92,13 @@ def start(heap="512m", slots=2, extra=()):
     (RUN / "tmp").mkdir(parents=True)
     ports = free_ports(9)
     write_config(ports, heap, slots, extra)
-    cluster = {"rest": f"http://{HOST}:{ports[0]}", "gateway": f"http://{HOST}:{ports[1]}", "pids": {}}
     flags = {
         "jobmanager": ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
         # The TaskManager is what is measured: Flink's own collector, both compilers.
         "taskmanager": [f"-Xmx{megabytes(heap) + 128}m", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"],
         "gateway": ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
     }
+    cluster = {"rest": f"http://{HOST}:{ports[0]}", "gateway": f"http://{HOST}:{ports[1]}", "pids": {}, "flags": flags}
     try:
         for part in MAIN:
             cluster["pids"][part] = launch(part, flags[part])
