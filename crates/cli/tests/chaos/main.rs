@@ -7,6 +7,8 @@
 //! 30 kills; `RIVERRUN_CHAOS_KILLS=1000` for more. A run prints its seed; `RIVERRUN_CHAOS_SEED` takes one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod full_disk;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
