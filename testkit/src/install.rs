@@ -32,10 +32,12 @@ pub fn cache() -> PathBuf {
 /// # Errors
 /// When a download fails, or a package is missing and we may not install it.
 pub fn everything() -> std::result::Result<(), Error> {
+    crate::hbase::install()?;
     crate::hdfs::install()?;
     crate::kafka::install()?;
     crate::mariadb::install()?;
     crate::postgres::install()?;
+    crate::rocketmq::install()?;
     crate::s3::install()?;
     Ok(())
 }

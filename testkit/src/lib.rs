@@ -1,7 +1,7 @@
 //! What the tests of every crate share: real servers, faults on demand, bounded waits, and the `riverrun` program
 //! as a process.
 //!
-//! **Servers.** [`kafka`], [`mariadb`], [`postgres`], [`hdfs`] and [`s3`] hand out a server that every test binary of one `cargo test`
+//! **Servers.** [`kafka`], [`mariadb`], [`postgres`], [`hdfs`], [`hbase`], [`rocketmq`] and [`s3`] hand out a server that every test binary of one `cargo test`
 //! shares: the first who asks starts it, on free ports, in a folder of the run. Tests keep apart by [`unique`]
 //! names. A test that breaks its server starts one of its own ([`KafkaServer::start`] and so on).
 //!
@@ -18,6 +18,7 @@
 #![allow(clippy::panic, reason = "a test's assertion fails by a panic")]
 
 mod error;
+mod hbase;
 mod hdfs;
 mod kafka;
 mod keeper;
@@ -26,6 +27,7 @@ mod names;
 mod ports;
 mod postgres;
 pub mod process;
+mod rocketmq;
 mod s3;
 mod server;
 #[cfg(feature = "suites")]
@@ -40,11 +42,13 @@ pub mod install;
 pub use kafka::{Consumed, Record};
 
 pub use error::Error;
+pub use hbase::{HBaseServer, hbase};
 pub use hdfs::{HdfsServer, hdfs};
 pub use kafka::{KafkaServer, KafkaVersion, kafka};
 pub use keeper::{Run, TempFolder, temp_folder};
 pub use mariadb::{MariaDb, mariadb};
 pub use names::unique;
 pub use postgres::{Postgres, postgres};
+pub use rocketmq::{RocketMqOptions, RocketMqServer, rocketmq};
 pub use s3::{S3Server, s3};
 pub use wait::{wait_for, wait_until};

@@ -1,4 +1,5 @@
-//! An S3 server: moto, from PyPI. It holds everything in memory, and checks no signature.
+//! An S3 server: moto, from PyPI, which holds everything in memory and checks no signature. With `RIVERRUN_S3=versity` it is Versity's gateway,
+//! from Go's registry, which keeps objects as files and checks everything: for long runs, as it is built first.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::error::{Error, Result, or_fail};
+use crate::error::{Context, Error, Result, or_fail};
 use crate::install::{apt, cached, program_of};
 use crate::keeper::Run;
 use crate::ports::free_port;
@@ -18,6 +19,7 @@ use crate::server::{End, Server, Start, with_free_ports};
 use crate::system::run;
 
 const VERSION: &str = "5.2.5";
+const VERSITY: &str = "1.8.0";
 
 /// An S3 server with a bucket `test`.
 #[derive(Debug)]
@@ -119,11 +121,29 @@ impl S3Server {
     }
 
     fn run(&self) -> Result<()> {
+        if std::env::var("RIVERRUN_S3").is_ok_and(|server| server == "versity") {
+            return self.run_versity();
+        }
         let python = python()?.display().to_string();
         let port = self.port.to_string();
         self.server.write("server.py", include_str!("server.py"))?;
         let command = vec![python, self.server.file("server.py").display().to_string(), port];
         self.server.start(&Start { command, environment: Vec::new() }, || self.make_bucket())
+    }
+
+    /// Buckets are folders there, and the keys are those that tests use.
+    fn run_versity(&self) -> Result<()> {
+        let program = versity()?.display().to_string();
+        let folder = self.server.file("buckets");
+        // what it held is gone, as with the other
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join(self.bucket())).doing(|| format!("make {}", folder.display()))?;
+        let port = format!("{}:{}", Ipv4Addr::LOCALHOST, self.port);
+        let options = ["--access", "test", "--secret", "test-secret", "--region", "us-east-1", "--port", &port, "posix"];
+        let folder = folder.display().to_string();
+        let command = [program.as_str()].into_iter().chain(options).chain([folder.as_str()]).map(str::to_owned).collect();
+        let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        self.server.start(&Start { command, environment: Vec::new() }, answers)
     }
 
     /// Whether it answers and has the bucket now.
@@ -142,6 +162,18 @@ impl S3Server {
         };
         ask() == Some(true)
     }
+}
+
+/// Versity's gateway, built if it is not there: some minutes.
+fn versity() -> Result<PathBuf> {
+    let folder = cached(&format!("versitygw-{VERSITY}"), |folder| {
+        let go = program_of("go", &["golang"])?;
+        let log = folder.join("install.log");
+        let mut build = Command::new(go);
+        build.args(["install", &format!("github.com/versity/versitygw/cmd/versitygw@v{VERSITY}")]);
+        run(build.env("GOBIN", folder), Duration::from_secs(30 * 60), &log)
+    })?;
+    Ok(folder.join("versitygw"))
 }
 
 /// The Python that has the server, fetched if it is not there: a minute.

@@ -2,6 +2,7 @@
 //!
 //! All listen on 127.0.0.1 and end, with their threads and connections, when dropped.
 
+mod http;
 mod proxy;
 
 use std::io::{Read, Write};
@@ -13,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use crate::error::{Context, Result, or_fail};
 use crate::ports::free_port;
 
+pub use http::{HttpServer, Reply, Request};
 pub use proxy::Proxy;
 
 /// A server that does the same to everyone who connects.

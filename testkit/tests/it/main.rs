@@ -10,5 +10,6 @@ mod mariadb;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
+mod rocketmq;
 mod s3;
 mod tcp;

@@ -7,7 +7,7 @@ use super::Violation;
 use crate::workspace::Package;
 
 /// Folder in `crates/`, and what it may depend on. `connectors/*` stands for every connector, to whose arrow no other
-/// connector belongs.
+/// connector belongs; `clients/*` for every client of a system that a connector talks with.
 const LAYERS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("protocol", &["base"]),
@@ -18,10 +18,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("connect", &["data", "formats", "protocol"]),
     ("runtime", &["checkpoints", "state", "connect"]),
     ("sql", &["runtime"]),
-    ("api", &["runtime", "sql"]),
+    ("api", &["runtime", "sql", "connectors/*"]),
     ("cluster-model", &["base"]),
     ("cluster", &["runtime", "protocol", "cluster-model"]),
-    ("connectors/*", &["connect"]),
+    ("clients/*", &["base"]),
+    ("connectors/*", &["connect", "clients/*"]),
     ("bundle", &["connectors/*"]),
     ("cli", &["api", "sql", "bundle", "runtime", "cluster", "cluster-model"]),
 ];
@@ -82,7 +83,8 @@ fn third_parties(package: &Package) -> impl Iterator<Item = String> {
 fn layer(package: &Package) -> String {
     let path = package.folder.display().to_string();
     let folder = path.strip_prefix("crates/").unwrap_or(&path);
-    if folder.starts_with("connectors/") { "connectors/*".to_owned() } else { folder.to_owned() }
+    let family = ["clients", "connectors"].into_iter().find(|family| folder.starts_with(&format!("{family}/")));
+    family.map_or_else(|| folder.to_owned(), |family| format!("{family}/*"))
 }
 
 /// All that a layer may depend on.
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn a_connector_knows_no_other() {
         let found = messages(package("crates/connectors/http", &["riverrun-kafka"]));
-        let expected = "connectors/* must not know connectors/*; it may know: base, connect, data, formats, protocol";
+        let expected = "connectors/* must not know connectors/*; it may know: base, clients/*, connect, data, formats, protocol";
         assert_eq!(found, [format!("crates/connectors/http/Cargo.toml: {expected}")]);
     }
 
