@@ -21,6 +21,7 @@
 //! and operators that hand records on one to one share a thread. What a function keeps in [`state`] is part of the checkpoints, and comes
 //! back after a failure, a restart of the process, or at another parallelism.
 
+pub mod connectors;
 pub mod functions;
 mod operators;
 pub mod sinks;
@@ -40,21 +41,36 @@ pub use riverrun_connect as connect;
 pub use riverrun_data::Records;
 pub use riverrun_runtime::{JobStatus, RestartStrategy};
 pub use stream::{
-    DataStream, DataStreamSink, JobClient, JobExecutionResult, KeyedStream, OutputTag, StreamExecutionEnvironment,
+    BroadcastConnectedStream, BroadcastStream, ConnectWith, ConnectedStreams, DataStream, DataStreamSink, JobClient,
+    JobExecutionResult, KeyedBroadcastConnectedStream, KeyedConnectedStreams, KeyedStream, OutputTag,
+    StreamExecutionEnvironment,
 };
+
+/// How values become bytes, and bytes values, for sources and sinks whose messages are bytes.
+pub mod serialization {
+    pub use riverrun_formats::{
+        DeserializationSchema, JsonDeserializationSchema, JsonSerializationSchema, SerializationSchema,
+        SimpleStringSchema,
+    };
+}
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::functions::{
-        AggregateFunction, BoxError, Collector, FilterFunction, FlatMapFunction, FnResult, KeyedContext,
-        KeyedProcessFunction, MapFunction, ProcessContext, ProcessFunction, ReduceFunction, RuntimeContext,
+        AggregateFunction, BoxError, BroadcastContext, BroadcastProcessFunction, CoFlatMapFunction, CoMapFunction,
+        CoProcessFunction, Collector, FilterFunction, FlatMapFunction, FnResult, KeyedBroadcastContext,
+        KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction,
+        KeyedReadOnlyBroadcastContext, MapFunction, ProcessContext, ProcessFunction, ReadOnlyBroadcastContext,
+        ReduceFunction, RuntimeContext,
     };
     pub use crate::state::{
-        AggregatingState, AggregatingStateDescriptor, ListState, ListStateDescriptor, MapState, MapStateDescriptor,
-        ReducingState, ReducingStateDescriptor, ValueState, ValueStateDescriptor,
+        AggregatingState, AggregatingStateDescriptor, BroadcastState, ListState, ListStateDescriptor, MapState,
+        MapStateDescriptor, ReducingState, ReducingStateDescriptor, ValueState, ValueStateDescriptor,
     };
     pub use crate::watermark::WatermarkStrategy;
-    pub use crate::{DataStream, KeyedStream, OutputTag, StreamExecutionEnvironment};
+    pub use crate::{
+        BroadcastStream, ConnectedStreams, DataStream, KeyedStream, OutputTag, StreamExecutionEnvironment,
+    };
 }
 
 /// What flows in a stream. Every type that can be cloned and sent to another thread is a record; it is cloned only where a stream has

@@ -121,6 +121,12 @@ impl<T> Records<T> {
         self.timestamps.retain(|_| mask.next().copied().unwrap_or(true));
     }
 
+    /// Leaves out all values behind the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.timestamps.truncate(len);
+    }
+
     /// Takes all values out, which leaves the room they took.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)

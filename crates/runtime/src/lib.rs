@@ -39,7 +39,7 @@ mod state;
 mod task;
 mod time;
 
-pub use configuration::JobConfiguration;
+pub use configuration::{JobConfiguration, is_of_flinks_processes, read_configuration_file};
 pub use data::Data;
 pub use element::{Barrier, Element};
 pub use exchange::{Director, Exchange, Partitioner};
@@ -57,4 +57,4 @@ pub use riverrun_checkpoints::{StoreOptions, Stores};
 pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};
 pub use time::Clock;
-pub use state::{Delta, Freeze, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};
+pub use state::{Delta, Freeze, FreezeOwn, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};

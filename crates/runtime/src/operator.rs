@@ -42,6 +42,12 @@ pub trait Operator<I, O = I>: Send {
         false
     }
 
+    /// The input is idle, or goes on: told to one that [makes event time](Self::makes_event_time), where it ends; elsewhere the runtime
+    /// passes it on.
+    fn input_status(&mut self, idle: bool) {
+        let _ = idle;
+    }
+
     /// What the operator has to say about event time since the last call, asked after each call of another function until there is
     /// nothing; only of one that [makes event time](Self::makes_event_time).
     fn next_event_time(&mut self) -> Option<EventTime> {
@@ -93,6 +99,14 @@ pub trait Operator<I, O = I>: Send {
         Err(Error::user("a checkpoint holds state for an operator that has none").hint(
             "the program has changed: give its operators the uids they had, or start with '--allow-non-restored-state'",
         ))
+    }
+
+    /// Called once, before the first batch: what [`Self::restore`] brings, if there is anything to restore, is here.
+    ///
+    /// # Errors
+    /// The job fails with this error.
+    fn begin(&mut self) -> Result<()> {
+        Ok(())
     }
 
     /// The last call: nothing follows. Rows held back are emitted. Results that wait for event time have come out with

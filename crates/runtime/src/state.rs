@@ -34,6 +34,9 @@ pub struct Delta {
     pub rows: u64,
 }
 
+/// Encodes state that is not of keys, in a thread that is not the operator's.
+pub type FreezeOwn = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
+
 /// State, frozen at a barrier.
 #[derive(Default)]
 pub struct Snapshot {
@@ -44,6 +47,9 @@ pub struct Snapshot {
     pub suffices: Option<usize>,
     /// Event time as the operator knows it. After a restore each subtask gets the least of all.
     pub watermark: Option<Timestamp>,
+    /// State of the subtask that is not of keys, all of it, in the operator's own encoding, whose older forms stay readable. It is part of
+    /// the checkpoint's metadata, so it is small.
+    pub own: Option<FreezeOwn>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -52,6 +58,7 @@ impl fmt::Debug for Snapshot {
             .field("delta", &self.delta.is_some())
             .field("suffices", &self.suffices)
             .field("watermark", &self.watermark)
+            .field("own", &self.own.is_some())
             .finish()
     }
 }
@@ -64,6 +71,9 @@ pub struct Restored {
     pub chains: Vec<RestoredChain>,
     /// The least watermark of the former subtasks, if they knew one.
     pub watermark: Option<Timestamp>,
+    /// What the former subtasks had as [`Snapshot::own`]: of all of them, those who had any, in their order. Every subtask gets all of it,
+    /// and takes what is its part.
+    pub own: Vec<Vec<u8>>,
 }
 
 /// Deltas of one former subtask.

@@ -7,19 +7,26 @@ use riverrun_runtime::OperatorContext;
 use super::AggregateFunction;
 use crate::State;
 use crate::state::{
-    AggregatingState, AggregatingStateDescriptor, KeyedState, ListState, ListStateDescriptor, MapState,
-    MapStateDescriptor, MapStateKey, ReducingState, ReducingStateDescriptor, ValueState, ValueStateDescriptor,
+    AggregatingState, AggregatingStateDescriptor, BroadcastState, BroadcastStates, KeyedState, ListState,
+    ListStateDescriptor, MapState, MapStateDescriptor, MapStateKey, ReducingState, ReducingStateDescriptor, ValueState,
+    ValueStateDescriptor,
 };
 
 /// Given to a function when it is opened.
 pub struct RuntimeContext<'a> {
     operator: &'a OperatorContext,
     state: Option<&'a mut KeyedState>,
+    broadcast: Option<&'a BroadcastStates>,
 }
 
 impl<'a> RuntimeContext<'a> {
     pub(crate) fn new(operator: &'a OperatorContext, state: Option<&'a mut KeyedState>) -> Self {
-        Self { operator, state }
+        Self { operator, state, broadcast: None }
+    }
+
+    /// The same, of an operator with broadcast state.
+    pub(crate) fn with_broadcast(self, states: &'a BroadcastStates) -> Self {
+        Self { broadcast: Some(states), ..self }
     }
 
     /// The operator's name.
@@ -101,6 +108,22 @@ impl<'a> RuntimeContext<'a> {
         descriptor: AggregatingStateDescriptor<A>,
     ) -> Result<AggregatingState<A>> {
         descriptor.register(self.keyed()?)
+    }
+
+    /// A state that the stream, with which this one is connected, is broadcast with.
+    ///
+    /// # Errors
+    /// It is not, or with entries of another type.
+    pub fn broadcast_state<K, V>(&self, descriptor: &MapStateDescriptor<K, V>) -> Result<BroadcastState<K, V>>
+    where
+        K: MapStateKey + Sync,
+        V: State + Sync,
+    {
+        let states = self.broadcast.ok_or_else(|| {
+            Error::user("broadcast state is asked for by a function that is connected with no broadcast stream")
+                .hint("connect its stream with what broadcast_state() answers")
+        })?;
+        descriptor.broadcast_state(states)
     }
 
     fn keyed(&mut self) -> Result<&mut KeyedState> {

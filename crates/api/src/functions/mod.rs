@@ -5,15 +5,22 @@
 //! keyed stream state and timers. Each subtask owns a clone of it, and calls it from one thread.
 
 mod aggregate;
+mod broadcast;
 mod collector;
+mod connected;
 mod context;
 mod error;
 mod process;
 mod simple;
 
 pub use aggregate::{AggregateFunction, ReduceFunction};
+pub use broadcast::{
+    BroadcastContext, BroadcastProcessFunction, KeyedBroadcastContext, KeyedBroadcastProcessFunction,
+    KeyedReadOnlyBroadcastContext, ReadOnlyBroadcastContext,
+};
 pub use collector::Collector;
 pub(crate) use collector::Sink as CollectorSink;
+pub use connected::{CoFlatMapFunction, CoMapFunction, CoProcessFunction, KeyedCoProcessFunction};
 pub use context::RuntimeContext;
 pub use error::{BoxError, FnResult};
 pub(crate) use error::{at_record, function_failed};

@@ -50,6 +50,10 @@ impl<I, O: Record, Op: Operator<I, Sided<O>> + ?Sized> Operator<I, Records<O>> f
         self.0.restore(state)
     }
 
+    fn begin(&mut self) -> Result<()> {
+        self.0.begin()
+    }
+
     fn finish(&mut self, out: &mut dyn Output<Records<O>>) -> Result<()> {
         self.0.finish(&mut Main(out))
     }

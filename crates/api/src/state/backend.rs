@@ -165,6 +165,24 @@ impl<K: Key> Backend<K> {
         Ok(())
     }
 
+    /// Calls a function for each key that has state, as the present key.
+    pub(crate) fn for_each_key<E>(
+        &mut self,
+        mut function: impl FnMut(&K, &mut KeyedState) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        E: From<Error>,
+    {
+        for slot in 0..u32::try_from(self.slots.end()).unwrap_or(u32::MAX) {
+            if self.enter(slot) {
+                let (key, state) = self.current()?;
+                function(key, state)?;
+            }
+        }
+        self.release();
+        Ok(())
+    }
+
     /// Makes the key of a slot the present one, if the slot has a key.
     fn enter(&mut self, slot: u32) -> bool {
         if self.has_current && self.state.slot == slot {
@@ -198,7 +216,7 @@ impl<K: Key> Backend<K> {
             Some(marks) => {
                 let dirty = marks.dirty();
                 if dirty == 0 && self.deleted.is_empty() {
-                    return Snapshot { delta: None, suffices: self.rebase.suffices(), watermark: None };
+                    return Snapshot { suffices: self.rebase.suffices(), ..Snapshot::default() };
                 }
                 let start = self.rebase.start().map_or(0, |start| *start as usize);
                 let stop = start + self.rebase.stretch(dirty, end);
@@ -214,7 +232,7 @@ impl<K: Key> Backend<K> {
             deleted: std::mem::take(&mut self.deleted),
         };
         let delta: Freeze = Box::new(move || frozen.encode());
-        Snapshot { delta: Some(delta), suffices: self.rebase.suffices(), watermark: None }
+        Snapshot { delta: Some(delta), suffices: self.rebase.suffices(), ..Snapshot::default() }
     }
 
     /// Takes state on, in place of none.

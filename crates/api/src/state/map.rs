@@ -28,6 +28,10 @@ impl<K: MapStateKey, V: State> MapStateDescriptor<K, V> {
         Self { name: name.into(), entry: PhantomData }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<MapState<K, V>> {
         Ok(MapState { column: state.declare::<HashMap<K, V>>(self.name)?, entry: PhantomData })
     }

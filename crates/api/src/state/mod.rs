@@ -6,6 +6,7 @@
 
 mod aggregating;
 mod backend;
+mod broadcast;
 mod codec;
 mod column;
 mod key_hash;
@@ -17,6 +18,8 @@ mod value;
 
 pub use aggregating::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
 pub(crate) use backend::Backend;
+pub(crate) use broadcast::MakeMap;
+pub use broadcast::{BroadcastAccess, BroadcastAccessMut, BroadcastState, BroadcastStates};
 pub(crate) use key_hash::hash_key;
 pub use keyed::{KeyedState, StateAccess};
 pub use list::{ListState, ListStateDescriptor};

@@ -17,7 +17,7 @@ use riverrun_runtime::StoredSplits;
 
 use super::print;
 use super::steering::placed;
-use crate::config::{self, key_value, matches};
+use crate::config::{key_value, matches};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::jobs::numbers::{count, length, rows};
@@ -63,7 +63,7 @@ impl InspectArgs {
         let mut values = BTreeMap::new();
         if let Some(file) = &self.config {
             let known = |key: &str| StoreOptions::specs().iter().any(|spec| matches(spec, key));
-            values.extend(config::read(file)?.into_iter().filter(|(key, _)| known(key)));
+            values.extend(riverrun_runtime::read_configuration_file(file)?.into_iter().filter(|(key, _)| known(key)));
         }
         for setting in &self.settings {
             let (key, value) = key_value(setting)?;

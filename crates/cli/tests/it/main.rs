@@ -3,6 +3,7 @@
 
 mod control;
 mod flinks_client;
+mod http_sink;
 mod kafka_to_mysql;
 mod kafka_to_mysql_exactly_once;
 mod kit;

@@ -35,7 +35,24 @@ impl Side {
     }
 }
 
-/// Turns records into rows. One reader owns it.
+/// What records become. One reader owns it.
+pub(crate) trait Decode: Send {
+    /// What comes out.
+    type Batch;
+
+    /// What the records in `range`, of one partition and in its order, become; `None` where that is nothing.
+    ///
+    /// # Errors
+    /// A record that cannot be read, with its topic, partition and offset.
+    fn decode(&mut self, messages: &Messages, range: Range<usize>) -> Result<Option<Self::Batch>>;
+}
+
+/// An error of the record at an index, with its place.
+pub(crate) fn at(error: Error, messages: &Messages, index: usize) -> Error {
+    error.with("offset", messages.offset(index)).with("partition", messages.partition()).with("topic", messages.topic())
+}
+
+/// Turns records into rows.
 pub(crate) struct RowDecoder {
     value: Side,
     key: Option<Side>,
@@ -93,19 +110,14 @@ impl RowDecoder {
             nulls: counters.counter("numRecordsInNull"),
         }
     }
+}
 
-    /// The rows of the records in `range`; `None` where they give none.
-    ///
-    /// # Errors
-    /// A record that cannot be read, with its topic, partition and offset.
-    pub(crate) fn decode(&mut self, messages: &Messages, range: Range<usize>) -> Result<Option<Batch>> {
+impl Decode for RowDecoder {
+    type Batch = Batch;
+
+    fn decode(&mut self, messages: &Messages, range: Range<usize>) -> Result<Option<Batch>> {
         let start = range.start;
-        let at = |error: Error, message: usize| {
-            error
-                .with("offset", messages.offset(start + message))
-                .with("partition", messages.partition())
-                .with("topic", messages.topic())
-        };
+        let at = |error: Error, message: usize| at(error, messages, start + message);
         let value = decode_side(&mut self.value, range.clone().map(|index| messages.value(index)))
             .map_err(|error| at(error.error, error.message))?;
         self.errors.add(value.decoded.skipped);
@@ -146,7 +158,9 @@ impl RowDecoder {
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(bug)?;
         batch(rows, kinds)
     }
+}
 
+impl RowDecoder {
     /// Whether a null value makes a row.
     fn keeps_nulls(&self) -> bool {
         self.upsert || self.value.null_is_value

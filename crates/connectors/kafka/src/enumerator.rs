@@ -96,6 +96,7 @@ impl KafkaEnumerator {
                     partitions.extend((0..count).map(|partition| (name.clone(), partition)));
                 }
             }
+            Topics::Any => return Err(Error::internal("a source of any topic")),
             Topics::Pattern { text, .. } => {
                 let all = self.with_asker(|asker| asker.metadata(None))?;
                 for topic in all.topics() {
@@ -173,13 +174,13 @@ impl KafkaEnumerator {
             Start::Committed => self.committed_or_reset(partitions),
             Start::Offsets(offsets) => {
                 let (given, others): (Vec<_>, Vec<_>) =
-                    partitions.iter().cloned().partition(|(_, partition)| offsets.contains_key(partition));
+                    partitions.iter().cloned().partition(|at| offsets.contains_key(at));
                 let mut starts = if others.is_empty() || self.scan.group.is_none() {
                     BTreeMap::new()
                 } else {
                     self.committed_or_reset(&others)?
                 };
-                starts.extend(given.into_iter().filter_map(|at| Some((at.clone(), *offsets.get(&at.1)?))));
+                starts.extend(given.into_iter().filter_map(|at| Some((at.clone(), *offsets.get(&at)?))));
                 Ok(starts)
             }
         }
@@ -209,7 +210,7 @@ impl KafkaEnumerator {
             Stop::Latest => self.ends(partitions),
             Stop::Timestamp(millis) => self.at_time(partitions, *millis),
             Stop::Offsets(offsets) => {
-                Ok(partitions.iter().map(|at| (at.clone(), offsets.get(&at.1).copied().unwrap_or(0))).collect())
+                Ok(partitions.iter().map(|at| (at.clone(), offsets.get(at).copied().unwrap_or(0))).collect())
             }
             Stop::Committed => {
                 let offsets = self.committed(partitions)?;

@@ -35,22 +35,35 @@ mod exactly_once;
 mod jaas;
 mod metadata;
 mod options;
+mod output;
 mod partitioner;
 mod position;
 mod properties;
 mod reader;
 mod ring;
+mod rows;
 mod scan;
 mod sink;
 mod source;
 mod table;
 mod transaction;
 mod transactional;
+mod typed;
 mod upsert;
 mod witness;
 mod writer;
 
 use riverrun_connect::Connector;
+pub use riverrun_formats::{
+    BoxError, DeserializationSchema, JsonDeserializationSchema, JsonSerializationSchema, SerializationSchema,
+    SimpleStringSchema,
+};
+pub use typed::{
+    ConsumerRecord, DeliveryGuarantee, KafkaPartitioner, KafkaRecordDeserializationSchema,
+    KafkaRecordSerializationSchema, KafkaRecordSerializer, KafkaSink, KafkaSinkBuilder, KafkaSource,
+    KafkaSourceBuilder, Key, KeyPart, NoKey, OffsetResetStrategy, OffsetsInitializer, ProducerRecord, RecordCollector,
+    RecordSerializationBuilder, ValueOnly,
+};
 
 /// `'connector' = 'kafka'`: reads and writes topics; rows are insertions, or what the value format says.
 pub static KAFKA: Connector = Connector {

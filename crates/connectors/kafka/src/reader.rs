@@ -16,7 +16,7 @@ use riverrun_connect::{Cancellation, Counter, Polled, SourceReader, Split, Split
 
 use crate::batch_queue::{BatchQueue, Messages, PartitionEvent};
 use crate::client::{self, Consumer};
-use crate::decode::RowDecoder;
+use crate::decode::Decode;
 use crate::enumerator::refused_topic;
 use crate::position::{self, Position, split_id};
 
@@ -33,8 +33,8 @@ const SLICE: Duration = Duration::from_millis(100);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The reader of a Kafka source.
-pub(crate) struct KafkaReader {
-    decoder: RowDecoder,
+pub(crate) struct KafkaReader<D> {
+    decoder: D,
     cancellation: Cancellation,
     bytes_in: Counter,
     commits: bool,
@@ -70,17 +70,12 @@ struct Ready {
     next: usize,
 }
 
-impl KafkaReader {
+impl<D: Decode> KafkaReader<D> {
     /// A reader without partitions.
     ///
     /// # Errors
     /// librdkafka refuses the properties together.
-    pub(crate) fn open(
-        config: &ClientConfig,
-        decoder: RowDecoder,
-        commits: bool,
-        context: &TaskContext,
-    ) -> Result<Self> {
+    pub(crate) fn open(config: &ClientConfig, decoder: D, commits: bool, context: &TaskContext) -> Result<Self> {
         let consumer = Arc::new(client::consumer(config)?);
         Ok(Self {
             decoder,
@@ -100,7 +95,7 @@ impl KafkaReader {
     }
 
     /// The next batch of what was received.
-    fn next_batch(&mut self) -> Result<Option<Polled>> {
+    fn next_batch(&mut self) -> Result<Option<Polled<D::Batch>>> {
         while let Some(ready) = self.ready.front_mut() {
             let Some(partition) = self.partitions.get_mut(&ready.split) else {
                 self.ready.pop_front();
@@ -131,7 +126,7 @@ impl KafkaReader {
     }
 
     /// The next split that has ended. What was received before the end of a partition was seen is returned first: this is called when nothing is left.
-    fn next_ended(&mut self) -> Result<Option<Polled>> {
+    fn next_ended(&mut self) -> Result<Option<Polled<D::Batch>>> {
         while let Some(id) =
             self.partitions.iter().find(|(_, partition)| partition.at_end).map(|(id, _)| Arc::clone(id))
         {
@@ -276,7 +271,7 @@ impl KafkaReader {
     }
 }
 
-impl SourceReader for KafkaReader {
+impl<D: Decode> SourceReader<D::Batch> for KafkaReader<D> {
     fn add_splits(&mut self, splits: Vec<Split>) -> Result<()> {
         let mut added = Vec::new();
         for split in splits {
@@ -302,7 +297,7 @@ impl SourceReader for KafkaReader {
             .map_err(|error| Error::external(format!("cannot read from Kafka: {}", client::reason(&error))))
     }
 
-    fn poll(&mut self, wait: Duration) -> Result<Polled> {
+    fn poll(&mut self, wait: Duration) -> Result<Polled<D::Batch>> {
         let end = Instant::now() + wait;
         loop {
             if let Some(polled) = self.next_batch()? {

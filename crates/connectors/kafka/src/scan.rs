@@ -19,6 +19,8 @@ pub(crate) enum Topics {
         /// Anchored at both ends.
         regex: Regex,
     },
+    /// Any.
+    Any,
 }
 
 impl Topics {
@@ -50,6 +52,11 @@ impl Topics {
         }
     }
 
+    /// Every topic, for a writer whose records name theirs.
+    pub(crate) fn any() -> Self {
+        Self::Any
+    }
+
     /// The topic, where there is exactly one.
     pub(crate) fn single(&self) -> Option<&str> {
         match self {
@@ -57,7 +64,7 @@ impl Topics {
                 [topic] => Some(topic),
                 _ => None,
             },
-            Self::Pattern { .. } => None,
+            Self::Pattern { .. } | Self::Any => None,
         }
     }
 
@@ -66,6 +73,7 @@ impl Topics {
         match self {
             Self::List(list) => list.iter().any(|name| name == topic),
             Self::Pattern { regex, .. } => regex.is_match(topic),
+            Self::Any => true,
         }
     }
 }
@@ -81,8 +89,8 @@ pub(crate) enum Start {
     Committed,
     /// At the first record at or after this time, in milliseconds since 1970; at the end where there is none.
     Timestamp(i64),
-    /// At these offsets. Another partition: where the group has committed, or at the beginning.
-    Offsets(BTreeMap<i32, i64>),
+    /// At these offsets, by topic and partition. Another partition: where the group has committed, or at the beginning.
+    Offsets(BTreeMap<(String, i32), i64>),
 }
 
 /// Where reading ends.
@@ -96,8 +104,8 @@ pub(crate) enum Stop {
     Committed,
     /// Before the first record at or after this time, in milliseconds since 1970; at the end where there is none.
     Timestamp(i64),
-    /// Before these offsets. Other partitions are not read.
-    Offsets(BTreeMap<i32, i64>),
+    /// Before these offsets, by topic and partition. Other partitions are not read.
+    Offsets(BTreeMap<(String, i32), i64>),
 }
 
 /// What to do without a position, or with one whose records the broker has removed.
@@ -130,8 +138,7 @@ pub(crate) fn start(
         }
         StartupMode::Specific => {
             let text = required(offsets, "scan.startup.specific-offsets", "scan.startup.mode", mode)?;
-            one_topic(topics, "scan.startup.specific-offsets")?;
-            Start::Offsets(parse_offsets(text, "scan.startup.specific-offsets")?)
+            Start::Offsets(specific(topics, text, "scan.startup.specific-offsets")?)
         }
     })
 }
@@ -150,8 +157,7 @@ pub(crate) fn stop(mode: BoundedMode, timestamp: Option<i64>, offsets: Option<&s
         }
         BoundedMode::Specific => {
             let text = required(offsets, "scan.bounded.specific-offsets", "scan.bounded.mode", mode)?;
-            one_topic(topics, "scan.bounded.specific-offsets")?;
-            Stop::Offsets(parse_offsets(text, "scan.bounded.specific-offsets")?)
+            Stop::Offsets(specific(topics, text, "scan.bounded.specific-offsets")?)
         }
     })
 }
@@ -201,13 +207,15 @@ fn required<T>(value: Option<T>, option: &str, mode_option: &str, mode: impl std
     })
 }
 
-fn one_topic(topics: &Topics, option: &str) -> Result<()> {
-    match topics.single() {
-        Some(_) => Ok(()),
-        None => {
-            Err(Error::user(format!("'{option}' needs a table of one topic")).hint("declare a table for each topic"))
-        }
-    }
+/// The offsets that a text gives for the partitions of the one topic.
+fn specific(topics: &Topics, text: &str, option: &str) -> Result<BTreeMap<(String, i32), i64>> {
+    let Some(topic) = topics.single() else {
+        return Err(
+            Error::user(format!("'{option}' needs a table of one topic")).hint("declare a table for each topic")
+        );
+    };
+    let offsets = parse_offsets(text, option)?;
+    Ok(offsets.into_iter().map(|(partition, offset)| ((topic.to_owned(), partition), offset)).collect())
 }
 
 #[cfg(test)]
@@ -245,7 +253,7 @@ mod tests {
         assert_eq!(start(StartupMode::Timestamp, Some(7), None, &one).unwrap(), Start::Timestamp(7));
         assert_eq!(
             stop(BoundedMode::Specific, None, Some("partition:1,offset:5"), &one).unwrap(),
-            Stop::Offsets([(1, 5)].into())
+            Stop::Offsets([(("t".to_owned(), 1), 5)].into())
         );
         let error = start(StartupMode::Timestamp, None, None, &one).unwrap_err().to_string();
         assert!(error.contains("'scan.startup.mode' = 'timestamp' needs 'scan.startup.timestamp-millis'"), "{error}");

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use riverrun_base::options::OptionReader;
 use riverrun_base::{Error, Result, Secret};
 use riverrun_connect::{Commits, Committer, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::{ChangelogMode, RowKind};
@@ -14,29 +12,39 @@ use crate::committer::KafkaCommitter;
 use crate::exactly_once::{self, ExactlyOnce};
 use crate::metadata::Written;
 use crate::options::{Guarantee, KafkaOptions, UpsertKafkaOptions, check_parallelism};
+use crate::output::{self, Target};
 use crate::partitioner::Partitioner;
 use crate::properties::{self, Role};
+use crate::rows::{Rows, Writing};
 use crate::scan::Topics;
 use crate::table::Table;
 use crate::transaction::Ids;
 use crate::transactional::TransactionalWriter;
-use crate::writer::{self, KafkaWriter};
+use crate::writer::{Encode, KafkaWriter};
 
-/// A sink, checked.
-pub(crate) struct KafkaSink {
+/// The sink of a table, checked.
+struct TableSink {
     /// Columns and formats.
-    pub(crate) table: Table,
-    /// Where rows go.
-    pub(crate) target: Arc<Target>,
+    table: Table,
+    writing: Writing,
     /// How many writers the user wants.
     parallelism: Option<usize>,
+    producers: Producers,
+}
+
+/// Where records go, and by which clients.
+#[derive(Clone)]
+pub(crate) struct Producers {
+    target: Arc<Target>,
     config: ClientConfig,
+    /// What the ids of clients start with; the user's own id is taken as it is.
     client_id: Option<String>,
-    /// Set with `exactly-once`.
+    /// Set with exactly-once.
     transactions: Option<Transactions>,
 }
 
 /// How rows are written in transactions.
+#[derive(Clone)]
 struct Transactions {
     settings: ExactlyOnce,
     /// What looks a row up.
@@ -44,26 +52,13 @@ struct Transactions {
 }
 
 /// What a user says about the guarantee.
-struct Promise<'a> {
-    guarantee: Guarantee,
-    prefix: Option<String>,
-    properties: &'a BTreeMap<String, Secret>,
-}
-
-/// Where and how rows are written.
-pub(crate) struct Target {
-    /// The brokers, for errors.
-    pub(crate) bootstrap: String,
-    /// The topics that rows may go to.
-    pub(crate) topics: Topics,
-    /// The columns that hold topic, headers and time.
-    pub(crate) written: Written,
-    /// How rows are spread over partitions.
-    pub(crate) partitioner: Partitioner,
-    /// Whether a checkpoint waits for acknowledgements.
-    pub(crate) waits: bool,
-    /// How many keys `upsert-kafka` holds back, and for how long.
-    pub(crate) buffer: Option<(usize, Duration)>,
+pub(crate) struct Promise<'a> {
+    /// How sure delivery is.
+    pub(crate) guarantee: Guarantee,
+    /// What the ids of transactions start with.
+    pub(crate) prefix: Option<String>,
+    /// What the client is told.
+    pub(crate) properties: &'a BTreeMap<String, Secret>,
 }
 
 /// Checks a table of `kafka`.
@@ -74,17 +69,16 @@ pub(crate) fn kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
     let mut reader = context.option_reader();
     let options: KafkaOptions = reader.read()?;
     let table = Table::kafka(context, &options, &mut reader)?;
-    let target = Target {
-        bootstrap: options.bootstrap_servers,
-        topics: Topics::new(options.topic, options.topic_pattern)?,
+    let topics = Topics::new(options.topic, options.topic_pattern)?;
+    let writing = Writing {
         written: Written::of(context)?,
         partitioner: Partitioner::parse(&options.partitioner, table.key.is_some())?,
-        waits: options.guarantee != Guarantee::None,
         buffer: None,
     };
     let (guarantee, prefix) = (options.guarantee, options.transactional_id_prefix);
     let promise = Promise { guarantee, prefix, properties: &options.properties };
-    sink(reader, table, target, options.sink_parallelism, promise)
+    reader.finish()?;
+    sink(table, (options.bootstrap_servers, topics), writing, options.sink_parallelism, promise)
 }
 
 /// Checks a table of `upsert-kafka`.
@@ -103,34 +97,27 @@ pub(crate) fn upsert_kafka(context: &TableContext) -> Result<Box<dyn Sink>> {
                 .hint("set both to more than zero, or neither"));
         }
     };
-    let target = Target {
-        bootstrap: options.bootstrap_servers,
-        topics: Topics::new(options.topic, options.topic_pattern)?,
-        written: Written::of(context)?,
-        partitioner: Partitioner::Default,
-        waits: options.guarantee != Guarantee::None,
-        buffer,
-    };
+    let topics = Topics::new(options.topic, options.topic_pattern)?;
+    let writing = Writing { written: Written::of(context)?, partitioner: Partitioner::Default, buffer };
     let (guarantee, prefix) = (options.guarantee, options.transactional_id_prefix);
     let promise = Promise { guarantee, prefix, properties: &options.properties };
-    sink(reader, table, target, options.sink_parallelism, promise)
+    reader.finish()?;
+    sink(table, (options.bootstrap_servers, topics), writing, options.sink_parallelism, promise)
 }
 
 fn sink(
-    reader: OptionReader,
     table: Table,
-    target: Target,
+    (bootstrap, topics): (String, Topics),
+    writing: Writing,
     parallelism: Option<usize>,
     promise: Promise<'_>,
 ) -> Result<Box<dyn Sink>> {
-    reader.finish()?;
-    let Promise { guarantee, prefix, properties: user } = promise;
-    if guarantee != Guarantee::ExactlyOnce && prefix.is_some() {
+    if promise.guarantee != Guarantee::ExactlyOnce && promise.prefix.is_some() {
         return Err(Error::user("'sink.transactional-id-prefix' is for 'sink.delivery-guarantee' = 'exactly-once'")
             .hint("remove it"));
     }
     check_parallelism("sink.parallelism", parallelism)?;
-    match (target.topics.single(), target.written.topic) {
+    match (topics.single(), writing.written.topic) {
         (Some(topic), Some(_)) => {
             return Err(Error::user(format!("the metadata 'topic' cannot be written: every row goes to '{topic}'"))
                 .hint("declare the column VIRTUAL"));
@@ -142,45 +129,8 @@ fn sink(
         }
         _ => {}
     }
-    let properties = properties::translate(Role::Producer, user)?;
-    let client_id = match properties.get("client.id") {
-        Some(_) => None,
-        None => Some(
-            user.get("client.id.prefix")
-                .map_or_else(|| format!("riverrun-{}", table.name), |prefix| prefix.expose().trim().to_owned()),
-        ),
-    };
-    if properties.get("delivery.timeout.ms").is_some_and(|timeout| timeout.trim() == "0") {
-        return Err(
-            Error::user("a delivery timeout of 0 would wait for ever").with("option", "properties.delivery.timeout.ms")
-        );
-    }
-    let mut defaults: Vec<(&str, String)> = DEFAULTS.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-    if target.waits && allows_idempotence(&properties) {
-        defaults.push(("enable.idempotence", "true".into()));
-    }
-    let config = properties::client_config(
-        &target.bootstrap,
-        &defaults,
-        &properties,
-        &[("partitioner", "murmur2_random".into())],
-    )?;
-    let transactions = if guarantee == Guarantee::ExactlyOnce {
-        if !allows_idempotence(&properties) {
-            return Err(Error::user(
-                "'exactly-once' goes with 'acks' = 'all', retries, and at most five requests in flight",
-            )
-            .hint(
-                "remove 'properties.acks', 'properties.retries' and 'properties.max.in.flight.requests.per.connection'",
-            ));
-        }
-        let name = client_id.clone().or_else(|| properties.get("client.id").cloned()).unwrap_or_default();
-        let settings = ExactlyOnce::new(prefix, &target.bootstrap, &name, &properties)?;
-        Some(Transactions { settings, reader: exactly_once::reader(&target.bootstrap, &properties) })
-    } else {
-        None
-    };
-    Ok(Box::new(KafkaSink { table, target: Arc::new(target), parallelism, config, client_id, transactions }))
+    let producers = Producers::new(&table.name, bootstrap, topics, promise)?;
+    Ok(Box::new(TableSink { table, writing, parallelism, producers }))
 }
 
 /// What librdkafka is told unless the user says otherwise. Sizes and times are the Java client's: 32 MB of rows on their way, two minutes for a
@@ -205,7 +155,104 @@ fn allows_idempotence(properties: &BTreeMap<String, String>) -> bool {
             .is_none_or(|requests| requests <= 5)
 }
 
-impl Sink for KafkaSink {
+impl Producers {
+    /// Sets clients up as the user's properties say; `name` is what they are called without a name of the user's.
+    ///
+    /// # Errors
+    /// A wrong property, or one that does not go with the guarantee.
+    pub(crate) fn new(name: &str, bootstrap: String, topics: Topics, promise: Promise<'_>) -> Result<Self> {
+        let Promise { guarantee, prefix, properties: user } = promise;
+        let target = Target { bootstrap, topics, waits: guarantee != Guarantee::None };
+        let properties = properties::translate(Role::Producer, user)?;
+        let client_id = match properties.get("client.id") {
+            Some(_) => None,
+            None => Some(
+                user.get("client.id.prefix")
+                    .map_or_else(|| format!("riverrun-{name}"), |prefix| prefix.expose().trim().to_owned()),
+            ),
+        };
+        if properties.get("delivery.timeout.ms").is_some_and(|timeout| timeout.trim() == "0") {
+            return Err(Error::user("a delivery timeout of 0 would wait for ever")
+                .with("option", "properties.delivery.timeout.ms"));
+        }
+        let mut defaults: Vec<(&str, String)> =
+            DEFAULTS.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        if target.waits && allows_idempotence(&properties) {
+            defaults.push(("enable.idempotence", "true".into()));
+        }
+        let config = properties::client_config(
+            &target.bootstrap,
+            &defaults,
+            &properties,
+            &[("partitioner", "murmur2_random".into())],
+        )?;
+        let transactions = if guarantee == Guarantee::ExactlyOnce {
+            if !allows_idempotence(&properties) {
+                return Err(Error::user(
+                    "'exactly-once' goes with 'acks' = 'all', retries, and at most five requests in flight",
+                )
+                .hint(
+                    "remove 'properties.acks', 'properties.retries' and 'properties.max.in.flight.requests.per.connection'",
+                ));
+            }
+            let client = client_id.clone().or_else(|| properties.get("client.id").cloned()).unwrap_or_default();
+            let settings = ExactlyOnce::new(prefix, &target.bootstrap, &client, &properties)?;
+            Some(Transactions { settings, reader: exactly_once::reader(&target.bootstrap, &properties) })
+        } else {
+            None
+        };
+        Ok(Self { target: Arc::new(target), config, client_id, transactions })
+    }
+
+    /// When rows become visible.
+    pub(crate) fn commits(&self) -> Commits {
+        if self.transactions.is_some() { Commits::Always } else { Commits::Never }
+    }
+
+    /// A writer of what `encode` makes.
+    ///
+    /// # Errors
+    /// The brokers cannot be reached or do not allow transactions, or a topic is missing.
+    pub(crate) fn writer<E: Encode + 'static>(
+        &self,
+        encode: E,
+        context: &TaskContext,
+    ) -> Result<Box<dyn SinkWriter<E::Batch>>> {
+        let mut config = self.config.clone();
+        if let Some(prefix) = &self.client_id {
+            config.set("client.id", format!("{prefix}-{}", context.subtask));
+        }
+        let target = Arc::clone(&self.target);
+        let Some(Transactions { settings, .. }) = &self.transactions else {
+            return Ok(Box::new(KafkaWriter::open(encode, target, output::producer(&config)?, context)?));
+        };
+        let (coordinators, timeout) = settings.connect(context)?;
+        let config = settings.producer(&config, timeout);
+        let ids = Ids::new(&settings.prefix, &context.job);
+        Ok(Box::new(TransactionalWriter::open(encode, target, config, ids, coordinators, context)?))
+    }
+
+    /// What commits transactions.
+    ///
+    /// # Errors
+    /// The brokers cannot be reached or do not allow transactions.
+    pub(crate) fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
+        let Some(Transactions { settings, reader }) = &self.transactions else {
+            return Err(Error::internal("a sink without transactions was asked for its committer"));
+        };
+        let (coordinators, timeout) = settings.connect(context)?;
+        settings.warn(timeout, context);
+        Ok(Box::new(KafkaCommitter {
+            coordinators,
+            reader: reader.clone(),
+            ids: Ids::new(&settings.prefix, &context.job),
+            limit: settings.delivery,
+            cancellation: context.cancellation.clone(),
+        }))
+    }
+}
+
+impl Sink for TableSink {
     fn changelog_mode(&self, query: ChangelogMode) -> ChangelogMode {
         let own = if self.table.upsert { ChangelogMode::UPSERT } else { self.table.value.format.changelog_mode() };
         let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete];
@@ -219,44 +266,16 @@ impl Sink for KafkaSink {
     }
 
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
-        let mut config = self.config.clone();
-        if let Some(prefix) = &self.client_id {
-            config.set("client.id", format!("{prefix}-{}", context.subtask));
-        }
-        self.open(&config, context).map_err(|error| error.with("table", &self.table.name))
+        let writer = Rows::new(&self.table, &self.writing).and_then(|rows| self.producers.writer(rows, context));
+        writer.map_err(|error| error.with("table", &self.table.name))
     }
 
     fn commits(&self) -> Commits {
-        if self.transactions.is_some() { Commits::Always } else { Commits::Never }
+        self.producers.commits()
     }
 
     fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
-        let Some(Transactions { settings, reader }) = &self.transactions else {
-            return Err(Error::internal("a sink without transactions was asked for its committer"));
-        };
-        let (coordinators, timeout) =
-            settings.connect(context).map_err(|error| error.with("table", &self.table.name))?;
-        settings.warn(timeout, context);
-        Ok(Box::new(KafkaCommitter {
-            coordinators,
-            reader: reader.clone(),
-            ids: Ids::new(&settings.prefix, &context.job),
-            limit: settings.delivery,
-            cancellation: context.cancellation.clone(),
-        }))
-    }
-}
-
-impl KafkaSink {
-    fn open(&self, config: &ClientConfig, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
-        let target = Arc::clone(&self.target);
-        let Some(Transactions { settings, .. }) = &self.transactions else {
-            return Ok(Box::new(KafkaWriter::open(&self.table, target, writer::producer(config)?, context)?));
-        };
-        let (coordinators, timeout) = settings.connect(context)?;
-        let config = settings.producer(config, timeout);
-        let ids = Ids::new(&settings.prefix, &context.job);
-        Ok(Box::new(TransactionalWriter::open(&self.table, target, config, ids, coordinators, context)?))
+        self.producers.committer(context).map_err(|error| error.with("table", &self.table.name))
     }
 }
 

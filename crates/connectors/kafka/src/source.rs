@@ -1,14 +1,15 @@
 //! The source of `kafka` and `upsert-kafka`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use riverrun_base::options::OptionReader;
-use riverrun_base::{Error, Result};
+use riverrun_base::{Error, Result, Secret};
 use riverrun_connect::{Boundedness, Source, SourceReader, SplitEnumerator, TableContext, TaskContext};
 use riverrun_data::{ChangelogMode, RowKind};
 
-use crate::decode::{RowDecoder, Side};
+use crate::decode::{Decode, RowDecoder, Side};
 use crate::enumerator::{KafkaEnumerator, Scan};
 use crate::metadata::Metadata;
 use crate::options::{KafkaOptions, UpsertKafkaOptions, check_parallelism};
@@ -17,12 +18,18 @@ use crate::reader::KafkaReader;
 use crate::scan::{self, Reset, Start, Stop, Topics};
 use crate::table::Table;
 
-/// A source, checked.
-struct KafkaSource {
+/// The source of a table, checked.
+struct TableSource {
     table: Table,
-    scan: Arc<Scan>,
+    clients: Clients,
     metadata: Vec<(String, Metadata)>,
     parallelism: Option<usize>,
+}
+
+/// What is read, and by which clients.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    scan: Arc<Scan>,
     /// Of the readers.
     config: ClientConfig,
     /// Of the enumerator.
@@ -88,7 +95,7 @@ fn source(
     table: Table,
     scan: Scan,
     parallelism: Option<usize>,
-    user: &std::collections::BTreeMap<String, riverrun_base::Secret>,
+    user: &BTreeMap<String, Secret>,
 ) -> Result<Box<dyn Source>> {
     reader.finish()?;
     check_parallelism("scan.parallelism", parallelism)?;
@@ -98,45 +105,8 @@ fn source(
         .iter()
         .map(|column| Ok((column.name.clone(), Metadata::of(column)?)))
         .collect::<Result<_>>()?;
-    let properties = properties::translate(Role::Consumer, user)?;
-    let text = |key: &str| user.get(key).map(|value| value.expose().trim().to_owned());
-    let client_id = match properties.get("client.id") {
-        Some(_) => None,
-        None => Some(
-            text("client.id.prefix")
-                .or_else(|| scan.group.clone())
-                .unwrap_or_else(|| format!("riverrun-{}", table.name)),
-        ),
-    };
-    let config = |forced: &[(&str, &str)]| {
-        let group = scan.group.clone().unwrap_or_else(|| format!("KafkaSource-{}", table.name));
-        let defaults: Vec<(&str, String)> =
-            DEFAULTS.iter().map(|(key, value)| (*key, (*value).to_owned())).chain([("group.id", group)]).collect();
-        let forced: Vec<(&str, String)> =
-            forced.iter().chain(FORCED).map(|(key, value)| (*key, (*value).to_owned())).collect();
-        properties::client_config(&scan.bootstrap, &defaults, &properties, &forced)
-    };
-    let reset = match scan.reset {
-        Reset::Earliest => "earliest",
-        Reset::Latest => "latest",
-        Reset::Fail => "error",
-    };
-    let is_bounded = if scan.stop == Stop::Never { "false" } else { "true" };
-    let mut enumerator_config = config(&[("isolation.level", "read_uncommitted")])?;
-    if !scan.asks_group() {
-        // A client without a group closes faster, and needs no right to one.
-        enumerator_config.remove("group.id");
-    }
-    Ok(Box::new(KafkaSource {
-        commits: scan.group.is_some() && commits(text("commit.offsets.on.checkpoint").as_deref())?,
-        config: config(&[("enable.partition.eof", is_bounded), ("auto.offset.reset", reset)])?,
-        enumerator_config,
-        table,
-        scan: Arc::new(scan),
-        metadata,
-        parallelism,
-        client_id,
-    }))
+    let clients = Clients::new(&table.name, scan, user)?;
+    Ok(Box::new(TableSource { table, clients, metadata, parallelism }))
 }
 
 /// What librdkafka is told unless the user says otherwise. A reader's memory is bounded by the records that are fetched ahead and by the size of
@@ -166,7 +136,81 @@ fn commits(text: Option<&str>) -> Result<bool> {
     }
 }
 
-impl KafkaSource {
+impl Clients {
+    /// Sets clients up as the user's properties say; `name` is what they are called without a name of the user's.
+    ///
+    /// # Errors
+    /// A wrong property.
+    pub(crate) fn new(name: &str, scan: Scan, user: &BTreeMap<String, Secret>) -> Result<Self> {
+        let properties = properties::translate(Role::Consumer, user)?;
+        let text = |key: &str| user.get(key).map(|value| value.expose().trim().to_owned());
+        let client_id = match properties.get("client.id") {
+            Some(_) => None,
+            None => Some(
+                text("client.id.prefix").or_else(|| scan.group.clone()).unwrap_or_else(|| format!("riverrun-{name}")),
+            ),
+        };
+        let config = |forced: &[(&str, &str)]| {
+            let group = scan.group.clone().unwrap_or_else(|| format!("KafkaSource-{name}"));
+            let defaults: Vec<(&str, String)> =
+                DEFAULTS.iter().map(|(key, value)| (*key, (*value).to_owned())).chain([("group.id", group)]).collect();
+            let forced: Vec<(&str, String)> =
+                forced.iter().chain(FORCED).map(|(key, value)| (*key, (*value).to_owned())).collect();
+            properties::client_config(&scan.bootstrap, &defaults, &properties, &forced)
+        };
+        let reset = match scan.reset {
+            Reset::Earliest => "earliest",
+            Reset::Latest => "latest",
+            Reset::Fail => "error",
+        };
+        let is_bounded = if scan.stop == Stop::Never { "false" } else { "true" };
+        let mut enumerator_config = config(&[("isolation.level", "read_uncommitted")])?;
+        if !scan.asks_group() {
+            // A client without a group closes faster, and needs no right to one.
+            enumerator_config.remove("group.id");
+        }
+        Ok(Self {
+            commits: scan.group.is_some() && commits(text("commit.offsets.on.checkpoint").as_deref())?,
+            config: config(&[("enable.partition.eof", is_bounded), ("auto.offset.reset", reset)])?,
+            enumerator_config,
+            scan: Arc::new(scan),
+            client_id,
+        })
+    }
+
+    /// What is read.
+    #[cfg(test)]
+    pub(crate) fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// Whether reading ends.
+    pub(crate) fn boundedness(&self) -> Boundedness {
+        if self.scan.stop == Stop::Never { Boundedness::Unbounded } else { Boundedness::Bounded }
+    }
+
+    /// What finds the partitions.
+    ///
+    /// # Errors
+    /// The brokers cannot be reached, or a topic is missing.
+    pub(crate) fn enumerator(&self, context: &TaskContext) -> Result<Box<dyn SplitEnumerator>> {
+        let config = self.named(&self.enumerator_config, "enumerator");
+        Ok(Box::new(KafkaEnumerator::open(Arc::clone(&self.scan), &config, context)?))
+    }
+
+    /// A reader without partitions, whose records become what the decoder says.
+    ///
+    /// # Errors
+    /// librdkafka refuses the properties together.
+    pub(crate) fn reader<D: Decode + 'static>(
+        &self,
+        decoder: D,
+        context: &TaskContext,
+    ) -> Result<Box<dyn SourceReader<D::Batch>>> {
+        let config = self.named(&self.config, context.subtask);
+        Ok(Box::new(KafkaReader::open(&config, decoder, self.commits, context)?))
+    }
+
     fn named(&self, config: &ClientConfig, suffix: impl std::fmt::Display) -> ClientConfig {
         let mut config = config.clone();
         if let Some(prefix) = &self.client_id {
@@ -176,9 +220,9 @@ impl KafkaSource {
     }
 }
 
-impl Source for KafkaSource {
+impl Source for TableSource {
     fn boundedness(&self) -> Boundedness {
-        if self.scan.stop == Stop::Never { Boundedness::Unbounded } else { Boundedness::Bounded }
+        self.clients.boundedness()
     }
 
     fn changelog_mode(&self) -> ChangelogMode {
@@ -194,10 +238,7 @@ impl Source for KafkaSource {
     }
 
     fn enumerator(&self, context: &TaskContext) -> Result<Box<dyn SplitEnumerator>> {
-        let config = self.named(&self.enumerator_config, "enumerator");
-        let enumerator = KafkaEnumerator::open(Arc::clone(&self.scan), &config, context)
-            .map_err(|error| error.with("table", &self.table.name))?;
-        Ok(Box::new(enumerator))
+        self.clients.enumerator(context).map_err(|error| error.with("table", &self.table.name))
     }
 
     fn reader(&self, context: &TaskContext) -> Result<Box<dyn SourceReader>> {
@@ -210,7 +251,6 @@ impl Source for KafkaSource {
             .transpose()?;
         let columns = Arc::clone(&self.table.columns);
         let decoder = RowDecoder::new(value, key, columns, &self.metadata, self.table.upsert, &context.counters);
-        let config = self.named(&self.config, context.subtask);
-        Ok(Box::new(KafkaReader::open(&config, decoder, self.commits, context)?))
+        self.clients.reader(decoder, context)
     }
 }

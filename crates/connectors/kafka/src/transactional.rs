@@ -17,16 +17,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use riverrun_base::{Error, Kind, Result};
 use riverrun_connect::{Cancellation, Committable, Flush, SinkWriter, TaskContext};
-use riverrun_data::Batch;
 use riverrun_protocol::CheckpointId;
 
 use crate::broker::Coordinators;
 use crate::client;
+use crate::output::{Producer, Target, producer, with_asker};
 use crate::ring::Ring;
-use crate::sink::Target;
-use crate::table::Table;
 use crate::transaction::{Ids, Prepared, Standing};
-use crate::writer::{KafkaWriter, Producer, producer, with_asker};
+use crate::writer::{Encode, KafkaWriter};
 
 /// How long a producer may take to be ready.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -38,8 +36,8 @@ const READY_ATTEMPT: Duration = Duration::from_millis(500);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 /// The writer of a Kafka sink with transactions.
-pub(crate) struct TransactionalWriter {
-    rows: KafkaWriter,
+pub(crate) struct TransactionalWriter<E> {
+    rows: KafkaWriter<E>,
     coordinators: Coordinators,
     ring: Ring,
     maker: Maker,
@@ -70,13 +68,13 @@ struct Next {
     stop: Cancellation,
 }
 
-impl TransactionalWriter {
+impl<E: Encode> TransactionalWriter<E> {
     /// Connects, sees that the topics are there, and begins the first transaction.
     ///
     /// # Errors
     /// The brokers cannot be reached or do not allow it, or a topic is missing.
     pub(crate) fn open(
-        table: &Table,
+        encode: E,
         target: Arc<Target>,
         config: ClientConfig,
         ids: Ids,
@@ -89,7 +87,7 @@ impl TransactionalWriter {
         let current = ring.take();
         // A cluster makes its log of transactions when it is first asked for a coordinator, which librdkafka would look for every half second.
         coordinators.describe(&[&maker.ids.id(maker.subtask, current)], ASK_LIMIT)?;
-        let rows = KafkaWriter::open(table, target, maker.ready(current, &maker.cancellation)?, context)?;
+        let rows = KafkaWriter::open(encode, target, maker.ready(current, &maker.cancellation)?, context)?;
         let (prepared, next) = (Vec::new(), None);
         let mut writer = Self { rows, coordinators, ring, maker, current, is_prepared: false, prepared, next };
         writer.next = Some(writer.make_next(None)?);
@@ -159,8 +157,8 @@ impl TransactionalWriter {
     }
 }
 
-impl SinkWriter for TransactionalWriter {
-    fn write(&mut self, batch: Batch) -> Result<()> {
+impl<E: Encode> SinkWriter<E::Batch> for TransactionalWriter<E> {
+    fn write(&mut self, batch: E::Batch) -> Result<()> {
         self.begin()?;
         self.rows.write(batch).map_err(passing)
     }

@@ -1,6 +1,7 @@
 //! The configuration keys of every job, under Flink's names, whoever wrote it: a script or a program.
 
 mod fault_tolerance;
+mod file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use riverrun_checkpoints::{StoreOptions, Stores};
 
 use crate::JobSettings;
 use fault_tolerance::FaultTolerance;
+
+pub use file::{is_of_flinks_processes, read_configuration_file};
 
 riverrun_base::options! {
     /// How a job's tasks are made.

@@ -103,6 +103,7 @@ impl<I: Data, O: Data> OperatorBody<I, O> {
         if let Some(state) = build.execution.restored_operator(node, context.key_groups)? {
             operator.restore(state)?;
         }
+        operator.begin()?;
         Ok(Box::new(OperatorLink::new(operator, out, build.probe(node))))
     }
 }

@@ -45,7 +45,8 @@ impl Restoration {
             let deltas = deltas.map_err(|error| error.with("operator", state.name.clone()))?;
             chains.push(RestoredChain { key_groups: range, deltas });
         }
-        Ok(Some(Restored { chains, watermark }))
+        let own = state.subtasks.iter().filter_map(|subtask| subtask.own.clone()).collect();
+        Ok(Some(Restored { chains, watermark, own }))
     }
 
     /// What the checkpoint has of the sink with this uid for one of `parallelism` subtasks: its own rows where it had as many subtasks,

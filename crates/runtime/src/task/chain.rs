@@ -119,7 +119,8 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
 
     fn status(&mut self, idle: bool) -> Result<()> {
         if self.makes_event_time {
-            return Ok(());
+            self.operator.input_status(idle);
+            return self.pass_on_event_time();
         }
         self.out.next.status(idle)
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use riverrun_base::Result;
+use riverrun_connect::{Flush, Sink, SinkWriter, TaskContext};
+use riverrun_data::ChangelogMode;
 use riverrun_runtime::{
     Checkpointing, Exchange, JobGraph, JobSettings, JobStatus, NodeSettings, Recovery, RestartStrategy, Retention,
 };
@@ -211,4 +214,84 @@ fn state_without_its_operator_is_refused_and_left_out_only_where_that_is_asked_f
     let error = without_counts(false).unwrap_err().to_string();
     assert!(error.contains("'counts'") && error.contains("--allow-non-restored-state"), "{error}");
     assert_eq!(without_counts(true).unwrap().status, JobStatus::Finished);
+}
+
+/// Holds rows until nothing follows: what a barrier finds goes into the checkpoint.
+#[derive(Clone)]
+struct HoldingSink {
+    chaos: Chaos,
+    done: std::sync::Arc<std::sync::Mutex<Vec<u64>>>,
+}
+
+struct HoldingWriter {
+    sink: HoldingSink,
+    held: Vec<u64>,
+}
+
+impl Sink<Rows> for HoldingSink {
+    fn changelog_mode(&self, query: ChangelogMode) -> ChangelogMode {
+        query
+    }
+
+    fn writer(&self, _: &TaskContext) -> Result<Box<dyn SinkWriter<Rows>>> {
+        Ok(Box::new(HoldingWriter { sink: self.clone(), held: Vec::new() }))
+    }
+}
+
+impl SinkWriter<Rows> for HoldingWriter {
+    fn write(&mut self, batch: Rows) -> Result<()> {
+        self.sink.chaos.strike(200, "in a sink")?;
+        self.held.extend(batch.0.iter().map(|row| row.value));
+        Ok(())
+    }
+
+    fn flush(&mut self, reason: Flush) -> Result<()> {
+        if reason == Flush::End {
+            self.sink.done.lock().unwrap().append(&mut self.held);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Vec<u8>>> {
+        Ok(self.held.iter().map(|value| value.to_le_bytes().to_vec()).collect())
+    }
+
+    fn restore(&mut self, entries: Vec<Vec<u8>>) -> Result<()> {
+        assert!(self.held.is_empty(), "restored before the first row");
+        self.held = entries.into_iter().map(|entry| u64::from_le_bytes(entry.try_into().unwrap())).collect();
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_on_their_way_in_a_sink_come_back_from_its_checkpoint_at_any_parallelism() {
+    let mut restored = 0;
+    for seed in seeds(15) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let folder = tempfile::tempdir().unwrap();
+        let splits = rng.usize(1..4);
+        let sink = HoldingSink { chaos: Chaos::new(seed, rng.usize(0..4)), done: Default::default() };
+        loop {
+            let job_settings = settings(folder.path(), rng.usize(1..4));
+            let mut graph = JobGraph::new(format!("holds-{seed}"), job_settings);
+            let source = Numbers { splits, rows: ROWS, chaos: Chaos::new(seed, 0) };
+            let numbers = graph.source(NodeSettings::named("numbers"), Box::new(source), None, row_time());
+            let spread = graph.exchange(&numbers, Exchange::Rebalance);
+            graph.sink(&spread, NodeSettings::named("holding"), Box::new(sink.clone()));
+            let running = graph.start().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.u64(0..60)));
+            running.control().cancel();
+            let summary = running.wait().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            if summary.status == JobStatus::Finished {
+                break;
+            }
+            restored += 1;
+        }
+        let mut done = sink.done.lock().unwrap().clone();
+        done.sort_unstable();
+        done.dedup();
+        let all: Vec<u64> = (0..splits).flat_map(|split| (0..ROWS).map(move |value| number(split, value).value)).collect();
+        assert_eq!(done, all, "seed {seed}");
+    }
+    assert!(restored > 0, "no run was cut short");
 }

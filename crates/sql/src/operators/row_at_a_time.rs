@@ -37,6 +37,10 @@ impl<T: Operator<Batch>> Operator<Batch> for RowAtATime<T> {
         self.0.restore(state)
     }
 
+    fn begin(&mut self) -> Result<()> {
+        self.0.begin()
+    }
+
     fn finish(&mut self, out: &mut dyn Output<Batch>) -> Result<()> {
         self.0.finish(out)
     }

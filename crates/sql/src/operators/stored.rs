@@ -74,5 +74,5 @@ pub(super) fn snapshot(
             Ok(Delta { bytes, rows })
         })
     };
-    Snapshot { delta: rows.map(encode), suffices, watermark }
+    Snapshot { delta: rows.map(encode), suffices, watermark, own: None }
 }

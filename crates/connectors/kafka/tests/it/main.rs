@@ -16,4 +16,5 @@ mod recovery;
 mod sink;
 mod start;
 mod transactions;
+mod typed;
 mod upsert;

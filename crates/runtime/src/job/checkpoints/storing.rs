@@ -203,6 +203,7 @@ impl Worker {
                     return Err(Error::external("state that changed before this checkpoint could not be stored"));
                 }
                 state.keyed = chain.files();
+                state.own = snapshot.own.map(|freeze| freeze()).transpose()?;
             }
         }
         written += state.own.as_ref().map_or(0, Vec::len) as u64;

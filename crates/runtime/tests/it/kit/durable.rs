@@ -169,7 +169,7 @@ impl Operator<Rows> for RunningCounts {
                 rows.iter().flat_map(|(key, count)| [key.to_le_bytes(), count.to_le_bytes()].concat()).collect();
             Ok(Delta { bytes, rows: rows.len() as u64 })
         };
-        Ok(Some(Snapshot { delta: Some(Box::new(freeze)), suffices: full.then_some(1), watermark: None }))
+        Ok(Some(Snapshot { delta: Some(Box::new(freeze)), suffices: full.then_some(1), ..Snapshot::default() }))
     }
 
     fn restore(&mut self, state: Restored) -> Result<()> {

@@ -117,7 +117,7 @@ impl<'a> Subtasks<'a> {
             let chains: Vec<RestoredChain> =
                 self.subtasks.iter().flat_map(|former| former.chains(subtask.range)).collect();
             subtask.restored = chains.iter().map(|chain| (chain.key_groups, chain.deltas.clone())).collect();
-            subtask.pipeline.restore(Restored { chains, watermark }).unwrap();
+            subtask.pipeline.restore(Restored { chains, watermark, ..Restored::default() }).unwrap();
             subtask.watermark = watermark;
         }
         new.late = self.late();
@@ -364,7 +364,7 @@ fn state_of_other_keys_or_aggregates_is_refused_and_named() {
         let deltas = state_of(stored);
         let mut pipeline = Pipeline::of(&Query::new(&fields("BIGINT"), wanted));
         let error =
-            pipeline.restore(Restored { chains: vec![RestoredChain { key_groups: range, deltas }], watermark: None });
+            pipeline.restore(Restored { chains: vec![RestoredChain { key_groups: range, deltas }], ..Restored::default() });
         let error = error.unwrap_err();
         assert_eq!(error.kind(), Kind::User);
         assert!(error.to_string().contains("operator: operator"), "{error}");
