@@ -21,6 +21,8 @@
 //! and operators that hand records on one to one share a thread. What a function keeps in [`state`] is part of the checkpoints, and comes
 //! back after a failure, a restart of the process, or at another parallelism.
 
+pub mod accumulators;
+mod configuration;
 pub mod connectors;
 pub mod functions;
 mod operators;
@@ -28,7 +30,9 @@ pub mod sinks;
 pub mod sources;
 pub mod state;
 mod stream;
+pub mod test_harness;
 pub mod watermark;
+pub mod window;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -36,14 +40,17 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use configuration::ParameterTool;
 pub use riverrun_base::{Error, Kind, Result};
 pub use riverrun_connect as connect;
 pub use riverrun_data::Records;
 pub use riverrun_runtime::{JobStatus, RestartStrategy};
 pub use stream::{
-    BroadcastConnectedStream, BroadcastStream, ConnectWith, ConnectedStreams, DataStream, DataStreamSink, JobClient,
-    JobExecutionResult, KeyedBroadcastConnectedStream, KeyedConnectedStreams, KeyedStream, OutputTag,
-    StreamExecutionEnvironment,
+    AllWindowedStream, AsyncDataStream, BroadcastConnectedStream, BroadcastStream, CoGroup, CoGroupedStreams,
+    ConnectWith, ConnectedStreams, DataStream, DataStreamSink, IntervalJoin, IntervalJoined, JobClient,
+    JobExecutionResult, Join, JoinContext, JoinedStreams, KeyedBroadcastConnectedStream, KeyedConnectedStreams,
+    KeyedStream, OutputTag, Pair, PairByKey, PairWhere, ProcessJoinFunction, StreamExecutionEnvironment, WindowedPair,
+    WindowedStream,
 };
 
 /// How values become bytes, and bytes values, for sources and sinks whose messages are bytes.
@@ -57,19 +64,21 @@ pub mod serialization {
 /// What most programs need.
 pub mod prelude {
     pub use crate::functions::{
-        AggregateFunction, BoxError, BroadcastContext, BroadcastProcessFunction, CoFlatMapFunction, CoMapFunction,
-        CoProcessFunction, Collector, FilterFunction, FlatMapFunction, FnResult, KeyedBroadcastContext,
-        KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction,
-        KeyedReadOnlyBroadcastContext, MapFunction, ProcessContext, ProcessFunction, ReadOnlyBroadcastContext,
-        ReduceFunction, RuntimeContext,
+        AggregateFunction, AsyncFunction, AsyncRetryStrategies, BoxError, BroadcastContext, BroadcastProcessFunction,
+        CheckpointedFunction, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,
+        FlatMapFunction, FnResult, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
+        KeyedContext, KeyedProcessFunction, KeyedReadOnlyBroadcastContext, MapFunction, ProcessContext,
+        ProcessFunction, ReadOnlyBroadcastContext, ReduceFunction, RuntimeContext,
     };
     pub use crate::state::{
         AggregatingState, AggregatingStateDescriptor, BroadcastState, ListState, ListStateDescriptor, MapState,
         MapStateDescriptor, ReducingState, ReducingStateDescriptor, ValueState, ValueStateDescriptor,
     };
     pub use crate::watermark::WatermarkStrategy;
+    pub use crate::window::{ProcessWindowFunction, TimeWindow, WindowContext};
     pub use crate::{
-        BroadcastStream, ConnectedStreams, DataStream, KeyedStream, OutputTag, StreamExecutionEnvironment,
+        AsyncDataStream, BroadcastStream, ConnectedStreams, DataStream, KeyedStream, OutputTag,
+        StreamExecutionEnvironment,
     };
 }
 

@@ -4,6 +4,10 @@
 
 use riverrun_connect::{Connector, Connectors};
 
+/// What the connector `http` could not deliver, and how it is sent again.
+#[cfg(feature = "http")]
+pub use riverrun_http::failover as http_failover;
+
 /// Every connector of this build, in the order in which they are listed to users.
 ///
 /// ```

@@ -9,7 +9,10 @@
 
 use std::ops::Range;
 
+use riverrun_base::{Error, Result};
 use riverrun_protocol::{CheckpointId, Timestamp};
+
+use crate::codec::{self, Metadata};
 
 /// What a slot holds. See [`crate::CheckpointLog`] for how slots decide between attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,23 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The checkpoint as the bytes of a savepoint's metadata. What is stored in files is only referred to.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(&Metadata::Savepoint(self.clone()), 0)
+    }
+
+    /// The inverse of [`Self::to_bytes`].
+    ///
+    /// # Errors
+    /// The bytes are damaged, or those of something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        match codec::decode(bytes) {
+            Ok(Metadata::Savepoint(checkpoint)) => Ok(checkpoint),
+            Ok(Metadata::Slot(_)) => Err(Error::data("a slot of a checkpoint log is no savepoint")),
+            Err(damage) => Err(Error::data(format!("a snapshot cannot be read: {damage}"))),
+        }
+    }
+
     /// Every stored file that it refers to, in no order; a file may come more than once.
     pub fn stored_files(&self) -> impl Iterator<Item = &StateFile> {
         self.chains().flat_map(|chain| &chain.files).filter(|file| matches!(file.data, StateData::Stored { .. }))

@@ -1,8 +1,10 @@
-//! Counters of a connector, by name, as its task's metrics show them.
+//! Counters of a connector, by name, as its task's metrics show them, and what else it measures.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Measures;
 
 /// A number that only grows. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -20,19 +22,27 @@ impl Counter {
     }
 }
 
-/// The counters of one subtask. Clones share them.
+/// The counters of one subtask, and its other measures. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Counters(Arc<Mutex<BTreeMap<&'static str, Counter>>>);
+pub struct Counters {
+    counters: Arc<Mutex<BTreeMap<&'static str, Counter>>>,
+    measures: Measures,
+}
 
 impl Counters {
     /// The counter of this name (`numRecordsInErrors`), made at the first call.
     pub fn counter(&self, name: &'static str) -> Counter {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
+    }
+
+    /// What else is measured.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Names and values now.
     pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
-        self.0
+        self.counters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()

@@ -22,6 +22,7 @@ mod typed;
 
 pub use decode::{DecodeError, Decoded, Decoder};
 pub use encode::{Encoded, Encoder};
+pub use lines::split_lines;
 pub use registry::{FORMATS, Format, FormatFactory, factory, open};
 pub use typed::{
     BoxError, DeserializationSchema, JsonDeserializationSchema, JsonSerializationSchema, SerializationSchema,

@@ -45,8 +45,8 @@ pub use element::{Barrier, Element};
 pub use exchange::{Director, Exchange, Partitioner};
 pub use graph::{JobGraph, JobSettings, NodeSettings, Stream};
 pub use job::{
-    Attempt, AttemptControl, AttemptEvent, Checkpointing, JobControl, JobHandle, JobSummary, Recovery, Retention,
-    StoredSplits,
+    Attempt, AttemptControl, AttemptEvent, Checkpointing, Harness, JobControl, JobHandle, JobSummary, Recovery,
+    Retention, StoredSplits,
 };
 pub use key_groups::{KeyGroupRange, key_group, subtask_of_key_group};
 pub use metrics::{
@@ -56,5 +56,5 @@ pub use operator::{EventTime, Operator, OperatorContext, Output, SplitOperator};
 pub use riverrun_checkpoints::{StoreOptions, Stores};
 pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};
-pub use time::Clock;
 pub use state::{Delta, Freeze, FreezeOwn, NodeState, Restored, RestoredChain, Snapshot, SnapshotRequest};
+pub use time::Clock;

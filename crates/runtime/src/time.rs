@@ -24,6 +24,15 @@ impl Clock {
             Self::Manual(now) => now.load(Ordering::Acquire),
         }
     }
+
+    /// When `time` will be, as the clock that waits are measured by counts; now, if it has been. A clock that stands still comes to no
+    /// later time by itself.
+    pub(crate) fn instant_of(&self, time: Timestamp) -> Option<Instant> {
+        match self {
+            Self::System => Some(instant_of(time)),
+            Self::Manual(_) => (time <= self.now()).then(Instant::now),
+        }
+    }
 }
 
 /// The time of day now, in epoch milliseconds.
@@ -34,7 +43,7 @@ pub(crate) fn now_millis() -> Timestamp {
 }
 
 /// When `time` will be, as the clock that waits are measured by counts; now, if it has been.
-pub(crate) fn instant_of(time: Timestamp) -> Instant {
+fn instant_of(time: Timestamp) -> Instant {
     let millis = u64::try_from(time.saturating_sub(now_millis())).unwrap_or(0);
     // A time that no clock reaches is as good as a year away: the waiter asks again then.
     Instant::now() + Duration::from_millis(millis).min(Duration::from_secs(31_536_000))

@@ -17,6 +17,9 @@
 //! # Ok(()) }
 //! ```
 
+/// The parsed form of expressions and queries, for programs that put [relations](Relation) together.
+pub use sqlparser::ast;
+
 mod cast;
 mod catalog;
 mod eval;
@@ -29,8 +32,11 @@ mod session;
 mod stream;
 mod types;
 
-pub use functions::{FunctionDescription, functions};
+pub use functions::{
+    FunctionDescription, UserAccumulators, UserAggregate, UserFunction, UserScalar, UserSignature, functions,
+};
+pub use plan::TimeAttribute;
 pub use session::{
-    Column, InsertJob, Outcome, QueryJob, QueryRows, ResultTable, Row, Script, Session, SettingSpec, Step,
-    setting_specs,
+    Column, ExternalStreams, InsertJob, Insertion, Outcome, QueryJob, QueryRows, Relation, RelationColumn, ResultTable,
+    Row, Script, Session, SettingSpec, Step, StreamColumn, StreamInput, TableColumnSpec, TableSpec, setting_specs,
 };

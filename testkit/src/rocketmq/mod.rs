@@ -21,6 +21,8 @@ use crate::wait::{poll, wait_until};
 ///
 /// Settings are RocketMQ's defaults but for what makes them fit on one machine, and for transactions, of whose fate the
 /// broker asks every 5 s. Topics are made on first use by a producer.
+///
+/// A broker refuses messages, whatever its settings, while more than nine tenths of its disk are used: `TMPDIR` says where it lives.
 #[derive(Debug)]
 pub struct RocketMqServer {
     name_server: Server,

@@ -139,9 +139,11 @@ impl S3Server {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join(self.bucket())).doing(|| format!("make {}", folder.display()))?;
         let port = format!("{}:{}", Ipv4Addr::LOCALHOST, self.port);
-        let options = ["--access", "test", "--secret", "test-secret", "--region", "us-east-1", "--port", &port, "posix"];
+        let options =
+            ["--access", "test", "--secret", "test-secret", "--region", "us-east-1", "--port", &port, "posix"];
         let folder = folder.display().to_string();
-        let command = [program.as_str()].into_iter().chain(options).chain([folder.as_str()]).map(str::to_owned).collect();
+        let command =
+            [program.as_str()].into_iter().chain(options).chain([folder.as_str()]).map(str::to_owned).collect();
         let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
         self.server.start(&Start { command, environment: Vec::new() }, answers)
     }

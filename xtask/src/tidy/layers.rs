@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Folders outside `crates/` that may depend on anything: tests and chores.
-const FREE: &[&str] = &["testkit", "conformance", "sim", "xtask"];
+const FREE: &[&str] = &["testkit", "conformance", "examples/rust", "sim", "xtask"];
 
 /// The one crate that any other may use, and only in its tests.
 const TESTKIT: &str = "testkit";

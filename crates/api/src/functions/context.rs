@@ -1,11 +1,12 @@
 //! What a function knows of its place, and where it gets its state.
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::Counter;
+use riverrun_connect::{Counter, Gauge, Histogram, Meter};
 use riverrun_runtime::OperatorContext;
 
 use super::AggregateFunction;
 use crate::State;
+use crate::accumulators::Accumulator;
 use crate::state::{
     AggregatingState, AggregatingStateDescriptor, BroadcastState, BroadcastStates, KeyedState, ListState,
     ListStateDescriptor, MapState, MapStateDescriptor, MapStateKey, ReducingState, ReducingStateDescriptor, ValueState,
@@ -62,6 +63,38 @@ impl<'a> RuntimeContext<'a> {
     /// A counter among the operator's metrics, made at the first call.
     pub fn counter(&self, name: &'static str) -> Counter {
         self.operator.counters.counter(name)
+    }
+
+    /// A value that goes up and down among the operator's metrics, made at the first call.
+    ///
+    /// # Errors
+    /// Another metric or accumulator has this name.
+    pub fn gauge(&self, name: &'static str) -> Result<Gauge> {
+        self.operator.counters.measures().gauge(name)
+    }
+
+    /// How many events there are a second, among the operator's metrics, made at the first call.
+    ///
+    /// # Errors
+    /// As [`Self::gauge`].
+    pub fn meter(&self, name: &'static str) -> Result<Meter> {
+        self.operator.counters.measures().meter(name)
+    }
+
+    /// How values are spread, among the operator's metrics, made at the first call.
+    ///
+    /// # Errors
+    /// As [`Self::gauge`].
+    pub fn histogram(&self, name: &'static str) -> Result<Histogram> {
+        self.operator.counters.measures().histogram(name)
+    }
+
+    /// What is added up for the [result of the job](crate::JobExecutionResult::accumulator_result), made at the first call.
+    ///
+    /// # Errors
+    /// As [`Self::gauge`], or it is of another type.
+    pub fn accumulator<A: Accumulator>(&self, name: &'static str) -> Result<A> {
+        self.operator.counters.measures().accumulator::<A>(name).map(|accumulator| (*accumulator).clone())
     }
 
     /// One value for each key.

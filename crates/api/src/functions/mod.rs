@@ -5,7 +5,10 @@
 //! keyed stream state and timers. Each subtask owns a clone of it, and calls it from one thread.
 
 mod aggregate;
+mod async_function;
+mod async_retry;
 mod broadcast;
+mod checkpointed;
 mod collector;
 mod connected;
 mod context;
@@ -14,10 +17,13 @@ mod process;
 mod simple;
 
 pub use aggregate::{AggregateFunction, ReduceFunction};
+pub use async_function::AsyncFunction;
+pub use async_retry::{AsyncRetryStrategies, AsyncRetryStrategy, RetryPredicates};
 pub use broadcast::{
     BroadcastContext, BroadcastProcessFunction, KeyedBroadcastContext, KeyedBroadcastProcessFunction,
     KeyedReadOnlyBroadcastContext, ReadOnlyBroadcastContext,
 };
+pub use checkpointed::CheckpointedFunction;
 pub use collector::Collector;
 pub(crate) use collector::Sink as CollectorSink;
 pub use connected::{CoFlatMapFunction, CoMapFunction, CoProcessFunction, KeyedCoProcessFunction};

@@ -1,6 +1,6 @@
 //! Functions that see time, side outputs, state and timers.
 
-use super::{Collector, FnResult, RuntimeContext};
+use super::{CheckpointedFunction, Collector, FnResult, RuntimeContext};
 use crate::state::{KeyedState, StateAccess};
 use crate::stream::{OutputTag, SideOutputs};
 use crate::{Key, Record};
@@ -28,6 +28,11 @@ pub trait ProcessFunction<T, O: Record>: Clone + Send + Sync + 'static {
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`](super::CheckpointedFunction).
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 
@@ -133,6 +138,11 @@ pub trait KeyedProcessFunction<K: Key, T, O: Record>: Clone + Send + Sync + 'sta
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`](super::CheckpointedFunction).
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 

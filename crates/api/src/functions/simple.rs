@@ -1,6 +1,6 @@
 //! Functions of one record, without state.
 
-use super::{Collector, FnResult, RuntimeContext};
+use super::{CheckpointedFunction, Collector, FnResult, RuntimeContext};
 use crate::Record;
 
 /// One result for each record, with something to set up or tear down; without, give [`map`](crate::DataStream::map) a closure.
@@ -48,6 +48,11 @@ pub trait MapFunction<T, O>: Clone + Send + Sync + 'static {
     fn close(&mut self) -> FnResult {
         Ok(())
     }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`](super::CheckpointedFunction).
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
+    }
 }
 
 /// Any number of results for each record.
@@ -74,6 +79,11 @@ pub trait FlatMapFunction<T, O: Record>: Clone + Send + Sync + 'static {
     fn close(&mut self) -> FnResult {
         Ok(())
     }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`](super::CheckpointedFunction).
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
+    }
 }
 
 /// Says which records stay.
@@ -99,5 +109,10 @@ pub trait FilterFunction<T>: Clone + Send + Sync + 'static {
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`](super::CheckpointedFunction).
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }

@@ -2,14 +2,16 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output};
+use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use crate::Record;
 use crate::functions::{BoxError, FilterFunction, FnResult, RuntimeContext, at_record, function_failed};
+use crate::state::OperatorLists;
 
 /// Calls a [`FilterFunction`].
 pub(crate) struct FilterOperator<F> {
     function: F,
+    lists: OperatorLists,
     subtask: usize,
     seen: u64,
 }
@@ -20,7 +22,7 @@ impl<F> FilterOperator<F> {
         F: FilterFunction<T>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, subtask: context.subtask, seen: 0 })
+        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
     }
 }
 
@@ -43,6 +45,19 @@ impl<T: Record, F: FilterFunction<T>> Operator<Records<T>, Records<T>> for Filte
             return Err(at_record(error, self.subtask, record, None));
         }
         out.emit(batch)
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Records<T>>) -> Result<()> {

@@ -2,14 +2,16 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output};
+use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use crate::Record;
 use crate::functions::{Collector, FlatMapFunction, FnResult, RuntimeContext, at_record, function_failed};
+use crate::state::OperatorLists;
 
 /// Calls a [`FlatMapFunction`].
 pub(crate) struct FlatMapOperator<F> {
     function: F,
+    lists: OperatorLists,
     subtask: usize,
     seen: u64,
 }
@@ -20,7 +22,7 @@ impl<F> FlatMapOperator<F> {
         F: FlatMapFunction<T, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, subtask: context.subtask, seen: 0 })
+        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
     }
 }
 
@@ -35,6 +37,19 @@ impl<T: Record, O: Record, F: FlatMapFunction<T, O>> Operator<Records<T>, Record
                 .map_err(|error| at_record(error, self.subtask, self.seen, timestamp))?;
         }
         collector.finish()
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {

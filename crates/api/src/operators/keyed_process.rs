@@ -7,7 +7,7 @@ use riverrun_data::Records;
 use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use crate::functions::{Collector, KeyedContext, KeyedProcessFunction, RuntimeContext, at_record, function_failed};
-use crate::state::Backend;
+use crate::state::{Backend, OperatorLists};
 use crate::stream::{SideOutputs, Sided};
 use crate::{Key, Record};
 
@@ -16,6 +16,7 @@ pub(crate) struct KeyedProcessOperator<K, S, F> {
     selector: S,
     function: F,
     backend: Backend<K>,
+    lists: OperatorLists,
     subtask: usize,
     seen: u64,
     watermark: i64,
@@ -40,6 +41,7 @@ impl<K: Key, S, F> KeyedProcessOperator<K, S, F> {
             selector,
             function,
             backend,
+            lists: OperatorLists::new(context),
             subtask: context.subtask,
             seen: 0,
             watermark: NO_WATERMARK,
@@ -108,12 +110,18 @@ where
     fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let mut snapshot = self.backend.snapshot(request);
         snapshot.watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
+        snapshot.own = OperatorLists::snapshot(request, self.function.checkpointed())?;
         Ok(Some(snapshot))
     }
 
     fn restore(&mut self, restored: Restored) -> Result<()> {
         self.watermark = restored.watermark.unwrap_or(NO_WATERMARK);
-        self.backend.restore(&restored)
+        self.backend.restore(&restored)?;
+        self.lists.restore(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

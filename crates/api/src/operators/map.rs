@@ -2,14 +2,16 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output};
+use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use crate::Record;
 use crate::functions::{BoxError, FnResult, MapFunction, RuntimeContext, at_record, function_failed};
+use crate::state::OperatorLists;
 
 /// Calls a [`MapFunction`].
 pub(crate) struct MapOperator<F> {
     function: F,
+    lists: OperatorLists,
     subtask: usize,
     /// How many records came before.
     seen: u64,
@@ -21,7 +23,7 @@ impl<F> MapOperator<F> {
         F: MapFunction<T, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, subtask: context.subtask, seen: 0 })
+        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
     }
 }
 
@@ -39,6 +41,19 @@ impl<T: Record, O: Record, F: MapFunction<T, O>> Operator<Records<T>, Records<O>
         })?;
         self.seen += done as u64;
         out.emit(Records::with_timestamps(mapped, timestamps))
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The operators behind a stream's methods: what the runtime calls, a batch at a time.
 
+mod async_wait;
 mod broadcast_process;
 mod co_flat_map;
 mod co_input;
@@ -16,6 +17,7 @@ mod process;
 mod reduce;
 mod sided;
 
+pub(crate) use async_wait::{AsyncWait, AsyncWaitOperator};
 pub(crate) use broadcast_process::BroadcastProcessOperator;
 pub(crate) use co_flat_map::{CoFlatMapClosures, CoFlatMapOperator};
 pub(crate) use co_map::{CoMapClosures, CoMapOperator};

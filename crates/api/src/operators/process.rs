@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output};
+use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use crate::Record;
 use crate::functions::{Collector, ProcessContext, ProcessFunction, RuntimeContext, at_record, function_failed};
+use crate::state::OperatorLists;
 use crate::stream::{SideOutputs, Sided};
 
 /// Calls a [`ProcessFunction`].
 pub(crate) struct ProcessOperator<F> {
     function: F,
+    lists: OperatorLists,
     subtask: usize,
     seen: u64,
     watermark: i64,
@@ -27,7 +29,8 @@ impl<F> ProcessOperator<F> {
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
         let (subtask, clock) = (context.subtask, context.clock.clone());
-        Ok(Self { function, subtask, seen: 0, watermark: NO_WATERMARK, clock, sides: SideOutputs::new(read) })
+        let lists = OperatorLists::new(context);
+        Ok(Self { function, lists, subtask, seen: 0, watermark: NO_WATERMARK, clock, sides: SideOutputs::new(read) })
     }
 }
 
@@ -50,6 +53,19 @@ impl<T: Record, O: Record, F: ProcessFunction<T, O>> Operator<Records<T>, Sided<
     fn watermark(&mut self, watermark: i64, _: &mut dyn Output<Sided<O>>) -> Result<()> {
         self.watermark = watermark;
         Ok(())
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::{
@@ -10,6 +10,7 @@ use riverrun_connect::{
 };
 use riverrun_data::Records;
 
+use super::{RateLimiter, RateLimiterStrategy};
 use crate::Record;
 
 /// Records that a function makes of their numbers, from 0. The numbers are dealt out to the subtasks in ranges; after a failure each
@@ -24,7 +25,7 @@ use crate::Record;
 pub struct GeneratorSource<F> {
     function: F,
     count: u64,
-    rate: Option<f64>,
+    rate: RateLimiterStrategy,
     parallelism: Option<usize>,
 }
 
@@ -37,7 +38,7 @@ impl<F> GeneratorSource<F> {
     where
         F: Fn(u64) -> T,
     {
-        Self { function, count: u64::MAX, rate: None, parallelism: None }
+        Self { function, count: u64::MAX, rate: RateLimiterStrategy::no_op(), parallelism: None }
     }
 
     /// Ends after so many records.
@@ -47,10 +48,16 @@ impl<F> GeneratorSource<F> {
         self
     }
 
-    /// So many records a second, of all subtasks together; a part of a record for less than one. Zero or less is as fast as it can.
+    /// So many records a second, of all subtasks together: [`RateLimiterStrategy::per_second`].
     #[must_use]
-    pub fn rate_per_second(mut self, rate: f64) -> Self {
-        self.rate = (rate > 0.0).then_some(rate);
+    pub fn rate_per_second(self, rate: f64) -> Self {
+        self.rate_limiter(RateLimiterStrategy::per_second(rate))
+    }
+
+    /// How fast records come; as fast as they can, unless this says otherwise.
+    #[must_use]
+    pub fn rate_limiter(mut self, strategy: RateLimiterStrategy) -> Self {
+        self.rate = strategy;
         self
     }
 
@@ -79,8 +86,7 @@ where
     }
 
     fn reader(&self, context: &TaskContext) -> Result<Box<dyn SourceReader<Records<T>>>> {
-        #[allow(clippy::cast_precision_loss, reason = "a rate")]
-        let pace = self.rate.map(|rate| Pace::new(rate / context.parallelism.max(1) as f64));
+        let pace = self.rate.create_rate_limiter(context.parallelism);
         Ok(Box::new(Reader { function: self.function.clone(), splits: VecDeque::new(), pace }))
     }
 }
@@ -136,7 +142,7 @@ struct Reader<F> {
     function: F,
     /// The first is read next.
     splits: VecDeque<(SplitId, Range)>,
-    pace: Option<Pace>,
+    pace: RateLimiter,
 }
 
 impl<T: Record, F: Fn(u64) -> T + Send> SourceReader<Records<T>> for Reader<F> {
@@ -155,11 +161,8 @@ impl<T: Record, F: Fn(u64) -> T + Send> SourceReader<Records<T>> for Reader<F> {
             self.splits.pop_front();
             return Ok(Polled::Finished(id));
         }
-        let allowed = match &mut self.pace {
-            Some(pace) => pace.take(BATCH, wait),
-            None => BATCH,
-        };
-        let end = range.end.min(range.next.saturating_add(allowed));
+        let allowed = self.pace.acquire(BATCH.min(range.end - range.next), wait);
+        let end = range.next + allowed;
         if range.next == end {
             return Ok(Polled::Nothing);
         }
@@ -174,44 +177,9 @@ impl<T: Record, F: Fn(u64) -> T + Send> SourceReader<Records<T>> for Reader<F> {
     fn splits(&self) -> Vec<Split> {
         self.splits.iter().map(|(id, range)| range.split(id)).collect()
     }
-}
 
-/// Lets through so many a second. What was not used in the last twentieth of a second is let through at once; more does not pile up.
-struct Pace {
-    per_second: f64,
-    ready: f64,
-    last: Instant,
-}
-
-impl Pace {
-    fn new(per_second: f64) -> Self {
-        Self { per_second, ready: 0.0, last: Instant::now() }
-    }
-
-    /// How many may come now, waiting for the first for `wait` at most.
-    fn take(&mut self, most: u64, wait: Duration) -> u64 {
-        self.refill();
-        if self.ready < 1.0 {
-            let missing = Duration::try_from_secs_f64((1.0 - self.ready) / self.per_second).unwrap_or(Duration::MAX);
-            std::thread::sleep(missing.min(wait));
-            self.refill();
-        }
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and cut by the next line"
-        )]
-        let whole = (self.ready as u64).min(most);
-        #[allow(clippy::cast_precision_loss, reason = "at most a batch")]
-        let taken = whole as f64;
-        self.ready -= taken;
-        whole
-    }
-
-    fn refill(&mut self) {
-        let now = Instant::now();
-        self.ready += now.duration_since(self.last).as_secs_f64() * self.per_second;
-        self.ready = self.ready.min((self.per_second / 20.0).max(1.0));
-        self.last = now;
+    fn checkpoint_completed(&mut self, _: &[Split]) -> Result<()> {
+        self.pace.notify_checkpoint_complete();
+        Ok(())
     }
 }

@@ -1,36 +1,40 @@
 //! State into which values are put together.
 
-use std::marker::PhantomData;
-
 use riverrun_base::{Error, Result};
 
-use super::keyed::ColumnId;
-use super::{KeyedState, StateAccess};
+use super::{KeyedState, StateAccess, StateTtlConfig, ValueState, ValueStateDescriptor};
 use crate::State;
 use crate::functions::AggregateFunction;
 
 /// Declares a [`ReducingState`].
 #[derive(Clone, Debug)]
 pub struct ReducingStateDescriptor<V> {
-    name: String,
+    value: ValueStateDescriptor<V>,
     reduce: fn(V, V) -> V,
 }
 
 impl<V: State> ReducingStateDescriptor<V> {
     /// A state of this name, unique in its function, in which two values become one by `reduce`.
     pub fn new(name: impl Into<String>, reduce: fn(V, V) -> V) -> Self {
-        Self { name: name.into(), reduce }
+        Self { value: ValueStateDescriptor::new(name), reduce }
+    }
+
+    /// Lets the value expire.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.value = self.value.enable_time_to_live(ttl);
+        self
     }
 
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<ReducingState<V>> {
-        Ok(ReducingState { column: state.declare::<V>(self.name)?, reduce: Some(self.reduce) })
+        Ok(ReducingState { value: self.value.register(state)?, reduce: Some(self.reduce) })
     }
 }
 
 /// One value for each key, into which others are reduced. The default is a handle that is not declared yet.
 #[derive(Debug)]
 pub struct ReducingState<V> {
-    column: ColumnId,
+    value: ValueState<V>,
     reduce: Option<fn(V, V) -> V>,
 }
 
@@ -44,7 +48,7 @@ impl<V> Copy for ReducingState<V> {}
 
 impl<V> Default for ReducingState<V> {
     fn default() -> Self {
-        Self { column: ColumnId::default(), reduce: None }
+        Self { value: ValueState::default(), reduce: None }
     }
 }
 
@@ -54,7 +58,7 @@ impl<V: State> ReducingState<V> {
     /// # Errors
     /// The state was not declared.
     pub fn get<'a>(&self, context: &'a impl StateAccess) -> Result<Option<&'a V>> {
-        context.keyed_state().get(self.column)
+        self.value.value(context)
     }
 
     /// Reduces a value into the key's.
@@ -63,12 +67,11 @@ impl<V: State> ReducingState<V> {
     /// As [`Self::get`].
     pub fn add(&self, context: &mut impl StateAccess, value: V) -> Result<()> {
         let reduce = self.reduce.ok_or_else(|| Error::user("a reducing state is used that was not declared"))?;
-        let state = context.keyed_state_mut();
-        let value = match state.take::<V>(self.column)? {
+        let value = match self.value.take(context)? {
             Some(before) => reduce(before, value),
             None => value,
         };
-        state.set(self.column, value)
+        self.value.update(context, value)
     }
 
     /// Removes the key's value.
@@ -76,40 +79,45 @@ impl<V: State> ReducingState<V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn clear(&self, context: &mut impl StateAccess) -> Result<()> {
-        context.keyed_state_mut().take::<V>(self.column).map(drop)
+        self.value.clear(context)
     }
 }
 
 /// Declares an [`AggregatingState`].
 #[derive(Clone, Debug)]
-pub struct AggregatingStateDescriptor<A> {
-    name: String,
+pub struct AggregatingStateDescriptor<A: AggregateFunction> {
+    accumulator: ValueStateDescriptor<A::Accumulator>,
     function: A,
 }
 
 impl<A: AggregateFunction> AggregatingStateDescriptor<A> {
     /// A state of this name, unique in its function.
     pub fn new(name: impl Into<String>, function: A) -> Self {
-        Self { name: name.into(), function }
+        Self { accumulator: ValueStateDescriptor::new(name), function }
+    }
+
+    /// Lets the accumulator expire.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.accumulator = self.accumulator.enable_time_to_live(ttl);
+        self
     }
 
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<AggregatingState<A>> {
-        let column = state.declare::<A::Accumulator>(self.name)?;
-        Ok(AggregatingState { column, function: Some(self.function), accumulator: PhantomData })
+        Ok(AggregatingState { accumulator: self.accumulator.register(state)?, function: Some(self.function) })
     }
 }
 
 /// An accumulator for each key. The default is a handle that is not declared yet.
 #[derive(Clone, Debug)]
 pub struct AggregatingState<A: AggregateFunction> {
-    column: ColumnId,
+    accumulator: ValueState<A::Accumulator>,
     function: Option<A>,
-    accumulator: PhantomData<fn() -> A::Accumulator>,
 }
 
 impl<A: AggregateFunction> Default for AggregatingState<A> {
     fn default() -> Self {
-        Self { column: ColumnId::default(), function: None, accumulator: PhantomData }
+        Self { accumulator: ValueState::default(), function: None }
     }
 }
 
@@ -124,8 +132,7 @@ impl<A: AggregateFunction> AggregatingState<A> {
     /// The state was not declared.
     pub fn get(&self, context: &impl StateAccess) -> Result<Option<A::Out>> {
         let function = self.function()?;
-        let accumulator = context.keyed_state().get::<A::Accumulator>(self.column)?;
-        Ok(accumulator.map(|accumulator| function.get_result(accumulator)))
+        Ok(self.accumulator.value(context)?.map(|accumulator| function.get_result(accumulator)))
     }
 
     /// Adds a value to the key's accumulator.
@@ -134,8 +141,7 @@ impl<A: AggregateFunction> AggregatingState<A> {
     /// As [`Self::get`].
     pub fn add(&self, context: &mut impl StateAccess, value: &A::In) -> Result<()> {
         let function = self.function()?;
-        let accumulator = context.keyed_state_mut().entry(self.column, || function.create_accumulator())?;
-        function.add(value, accumulator);
+        function.add(value, self.accumulator.value_or_insert_with(context, || function.create_accumulator())?);
         Ok(())
     }
 
@@ -144,6 +150,6 @@ impl<A: AggregateFunction> AggregatingState<A> {
     /// # Errors
     /// As [`Self::get`].
     pub fn clear(&self, context: &mut impl StateAccess) -> Result<()> {
-        context.keyed_state_mut().take::<A::Accumulator>(self.column).map(drop)
+        self.accumulator.clear(context)
     }
 }

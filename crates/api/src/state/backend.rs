@@ -1,14 +1,17 @@
 //! The state backend of a keyed operator: which keys there are, the slot of each, and what a snapshot holds.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashTable;
 use riverrun_base::{Error, Result};
-use riverrun_runtime::{Delta, Freeze, KeyGroupRange, OperatorContext, Restored, Snapshot, SnapshotRequest, key_group};
+use riverrun_runtime::{Freeze, KeyGroupRange, OperatorContext, Restored, Snapshot, SnapshotRequest, key_group};
 use riverrun_state::{Marks, Rebase, Slots};
 
 use super::codec;
-use super::column::FrozenColumn;
-use super::key_hash::{hash_key, probe};
+use super::delta::{DeltaReader, FrozenKeys, StoredColumn};
+use super::key_hash::hash_key;
 use super::keyed::KeyedState;
+use super::timers::TimeDomain;
 use crate::Key;
 
 /// The keys of an operator's subtask, and their state.
@@ -20,9 +23,11 @@ pub(crate) struct Backend<K> {
     pub(crate) state: KeyedState,
     /// Whether `state.slot` is a key's.
     has_current: bool,
-    rebase: Rebase<u32>,
+    pub(super) rebase: Rebase<u32>,
     /// Keys that are gone and that a snapshot has.
     deleted: Vec<K>,
+    /// Whether there is state in chains that this instance did not write, and that count until it has written all of its own.
+    is_restored: bool,
     max_parallelism: usize,
 }
 
@@ -35,10 +40,11 @@ impl<K: Key> Backend<K> {
             table: HashTable::new(),
             keys: Vec::new(),
             slots: Slots::default(),
-            state: KeyedState::new(),
+            state: KeyedState::new(context.clock.clone()),
             has_current: false,
             rebase: Rebase::default(),
             deleted: Vec::new(),
+            is_restored: false,
             max_parallelism: context.max_parallelism,
         }
     }
@@ -51,13 +57,16 @@ impl<K: Key> Backend<K> {
     /// Makes a key the present one.
     #[inline]
     pub(crate) fn set_key(&mut self, key: &K) -> Result<()> {
-        let hash = hash_key(key);
         if self.has_current {
             if self.keys[self.state.slot as usize].as_ref().is_some_and(|(current, _)| current == key) {
+                if self.state.touched.get() != 0 {
+                    self.settle();
+                }
                 return Ok(());
             }
             self.release();
         }
+        let hash = hash_key(key);
         let keys = &self.keys;
         let found = self.table.find(hash, |slot| keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key));
         self.state.slot = match found {
@@ -86,8 +95,31 @@ impl<K: Key> Backend<K> {
 
     /// Leaves the present key, which is forgotten if it has no state.
     pub(crate) fn release(&mut self) {
-        if std::mem::take(&mut self.has_current) && self.state.occupied[self.state.slot as usize] == 0 {
+        if !self.has_current {
+            return;
+        }
+        if self.state.touched.get() != 0 {
+            self.settle();
+        }
+        self.has_current = false;
+        if self.state.occupied[self.state.slot as usize] == 0 {
             self.remove(self.state.slot);
+        }
+    }
+
+    /// Does what the use of state with a time to live has left to do.
+    fn settle(&mut self) {
+        self.state.settle();
+        self.remove_emptied();
+    }
+
+    /// Forgets the keys, other than the present one, that have lost all their state.
+    fn remove_emptied(&mut self) {
+        for slot in std::mem::take(&mut self.state.emptied) {
+            let is_current = self.has_current && slot == self.state.slot;
+            if !is_current && self.state.occupied[slot as usize] == 0 {
+                self.remove(slot);
+            }
         }
     }
 
@@ -106,7 +138,7 @@ impl<K: Key> Backend<K> {
     }
 
     /// The next snapshot is of everything.
-    fn forget_changes(&mut self) {
+    pub(super) fn forget_changes(&mut self) {
         self.state.marks = None;
         self.deleted = Vec::new();
     }
@@ -118,6 +150,17 @@ impl<K: Key> Backend<K> {
         Ok((key, &mut self.state))
     }
 
+    /// The slot of the present key.
+    #[inline]
+    pub(crate) fn slot(&self) -> u32 {
+        self.state.slot
+    }
+
+    /// The slots of all keys.
+    pub(crate) fn used_slots(&self) -> Vec<u32> {
+        self.slots.used()
+    }
+
     /// How many keys have state.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -126,7 +169,7 @@ impl<K: Key> Backend<K> {
 
     /// The earliest processing time at which there may be a timer.
     pub(crate) fn next_processing_timer(&self) -> Option<i64> {
-        self.state.timers.processing.first()
+        self.state.timers.of(TimeDomain::Processing).first()
     }
 
     /// Takes the timers of event time up to `watermark`, one time after another, and calls `fire` with each key's, as the present key.
@@ -135,9 +178,9 @@ impl<K: Key> Backend<K> {
         watermark: i64,
         mut fire: impl FnMut(i64, &K, &mut KeyedState) -> Result<()>,
     ) -> Result<()> {
-        while let Some((time, slots)) = self.state.timers.event.take_until(watermark) {
+        while let Some((time, slots)) = self.state.timers.of_mut(TimeDomain::Event).take_until(watermark) {
             for slot in slots {
-                if self.enter(slot) && self.state.remove_timer(|timers| timers.remove_event(time))? {
+                if self.enter(slot) && self.state.remove_timer(TimeDomain::Event, time)? {
                     let (key, state) = self.current()?;
                     fire(time, key, state)?;
                 }
@@ -153,9 +196,9 @@ impl<K: Key> Backend<K> {
         now: i64,
         mut fire: impl FnMut(i64, &K, &mut KeyedState) -> Result<()>,
     ) -> Result<()> {
-        while let Some((time, slots)) = self.state.timers.processing.take_until(now) {
+        while let Some((time, slots)) = self.state.timers.of_mut(TimeDomain::Processing).take_until(now) {
             for slot in slots {
-                if self.enter(slot) && self.state.remove_timer(|timers| timers.remove_processing(time))? {
+                if self.enter(slot) && self.state.remove_timer(TimeDomain::Processing, time)? {
                     let (key, state) = self.current()?;
                     fire(time, key, state)?;
                 }
@@ -184,7 +227,7 @@ impl<K: Key> Backend<K> {
     }
 
     /// Makes the key of a slot the present one, if the slot has a key.
-    fn enter(&mut self, slot: u32) -> bool {
+    pub(crate) fn enter(&mut self, slot: u32) -> bool {
         if self.has_current && self.state.slot == slot {
             return true;
         }
@@ -201,11 +244,14 @@ impl<K: Key> Backend<K> {
         self.release();
         let end = self.slots.end();
         let slots = match self.state.marks.as_mut().filter(|_| !request.full) {
-            None if !request.full && self.slots.in_use() == 0 && !self.rebase.has_deltas() => {
+            None if !request.full && self.slots.in_use() == 0 && !self.rebase.has_deltas() && !self.is_restored => {
                 return Snapshot::default();
             }
             None => {
                 self.deleted = Vec::new();
+                self.state.marks = None;
+                self.state.expire_for_full_snapshot(&self.slots.used());
+                self.remove_emptied();
                 let used = self.slots.used();
                 let mut marks = Marks::of_stored(&used);
                 marks.resize(end);
@@ -225,10 +271,13 @@ impl<K: Key> Backend<K> {
                 slots
             }
         };
+        let columns = self.state.columns.iter().map(|column| {
+            let stored = StoredColumn { name: column.name().to_owned(), timed: column.is_timed() };
+            (stored, column.freeze(&slots))
+        });
         let frozen = FrozenKeys {
-            names: self.state.columns.iter().map(|column| column.name().to_owned()).collect(),
             keys: slots.iter().filter_map(|slot| Some(self.keys[*slot as usize].as_ref()?.0.clone())).collect(),
-            columns: self.state.columns.iter().map(|column| column.freeze(&slots)).collect(),
+            columns: columns.collect(),
             deleted: std::mem::take(&mut self.deleted),
         };
         let delta: Freeze = Box::new(move || frozen.encode());
@@ -237,185 +286,71 @@ impl<K: Key> Backend<K> {
 
     /// Takes state on, in place of none.
     pub(crate) fn restore(&mut self, restored: &Restored) -> Result<()> {
+        let mut undeclared = BTreeSet::new();
         for chain in &restored.chains {
             for delta in &chain.deltas {
-                self.restore_delta(delta, chain.key_groups)?;
+                self.restore_delta(delta, chain.key_groups, &mut undeclared)?;
             }
         }
         self.release();
-        self.state.timers.event.clear();
-        self.state.timers.processing.clear();
         let used = self.slots.used();
         for slot in &used {
             self.state.restore_timers(*slot)?;
+        }
+        self.is_restored = !restored.chains.is_empty();
+        if !undeclared.is_empty() {
+            tracing::warn!(states = ?undeclared, "a checkpoint holds states that the function does not declare; they are left out");
+            // The next snapshot is of everything, so that what is left out is so as a whole.
+            return Ok(());
         }
         // What was restored belongs to chains that this instance did not write: its first snapshot refers to them, and adds to them.
         let mut marks = Marks::of_stored(&used);
         marks.resize(self.slots.end());
         self.state.marks = Some(marks);
-        self.deleted = Vec::new();
         Ok(())
     }
 
-    fn restore_delta(&mut self, delta: &[u8], key_groups: KeyGroupRange) -> Result<()> {
+    fn restore_delta(
+        &mut self,
+        delta: &[u8],
+        key_groups: KeyGroupRange,
+        undeclared: &mut BTreeSet<String>,
+    ) -> Result<()> {
+        let now = self.state.clock.now();
         let mut reader = DeltaReader::new(delta)?;
-        let columns: Vec<Option<usize>> = (reader.names.iter())
-            .map(|name| self.state.columns.iter().position(|column| column.name() == name))
+        // Of each stored column: the place of the one that is declared under its name, and whether it was timed.
+        let columns: Vec<(Option<usize>, bool)> = (reader.columns.iter())
+            .map(|stored| (self.state.columns.iter().position(|column| column.name() == stored.name), stored.timed))
             .collect();
-        for (name, _) in reader.names.iter().zip(&columns).filter(|(_, column)| column.is_none()) {
-            tracing::warn!(
-                state = name,
-                "a checkpoint holds a state that the function does not declare; it is left out"
-            );
+        for (stored, _) in reader.columns.iter().zip(&columns).filter(|(_, (place, _))| place.is_none()) {
+            undeclared.insert(stored.name.clone());
         }
-        while let Some(row) = reader.next()? {
-            let key: K = codec::decode(row.key)?;
-            let hash = hash_key(&key);
-            if !key_groups.contains(key_group(hash, self.max_parallelism)) {
-                continue;
+        while let Some(mut row) = reader.next()? {
+            let key: K = codec::decode(row.key).map_err(|error| error.with("state", "the key"))?;
+            let is_here = key_groups.contains(key_group(hash_key(&key), self.max_parallelism));
+            if is_here {
+                self.set_key(&key)?;
+                self.clear_current();
             }
-            self.set_key(&key)?;
-            let slot = self.state.slot;
-            for column in &mut self.state.columns {
-                if column.clear(slot) {
-                    self.state.occupied[slot as usize] -= 1;
-                }
-            }
-            for (column, bytes) in row.cells {
-                let column = columns.get(column).ok_or_else(damaged)?;
-                if let Some(column) = column.and_then(|column| self.state.columns.get_mut(column))
-                    && column.restore(slot, bytes)?
+            while let Some((column, bytes)) = reader.cell(&mut row)? {
+                let (place, timed) = columns[column];
+                if let Some(column) = place.filter(|_| is_here).and_then(|place| self.state.columns.get_mut(place))
+                    && column.restore(self.state.slot, bytes, timed, now)?
                 {
-                    self.state.occupied[slot as usize] += 1;
+                    self.state.occupied[self.state.slot as usize] += 1;
                 }
             }
         }
         Ok(())
     }
-}
 
-/// Keys and their cells, as they were at a barrier.
-struct FrozenKeys<K> {
-    names: Vec<String>,
-    keys: Vec<K>,
-    columns: Vec<Box<dyn FrozenColumn>>,
-    deleted: Vec<K>,
-}
-
-/// The first byte of a delta.
-const VERSION: u8 = 1;
-
-impl<K: Key> FrozenKeys<K> {
-    /// Version, the hash's probe, the names of the columns, then rows: a key, and how many cells follow, each with its column; those of
-    /// keys that are gone, which have none, come first. Lengths are of four bytes, little endian.
-    fn encode(&self) -> Result<Delta> {
-        let mut bytes = vec![VERSION];
-        bytes.extend(probe().to_le_bytes());
-        put_number(&mut bytes, self.names.len())?;
-        for name in &self.names {
-            put(&mut bytes, |bytes| {
-                bytes.extend(name.as_bytes());
-                Ok(true)
-            })?;
-        }
-        for key in &self.deleted {
-            put(&mut bytes, |bytes| codec::encode(key, bytes).map(|()| true))?;
-            put_number(&mut bytes, 0)?;
-        }
-        for (row, key) in self.keys.iter().enumerate() {
-            put(&mut bytes, |bytes| codec::encode(key, bytes).map(|()| true))?;
-            let place = bytes.len();
-            put_number(&mut bytes, 0)?;
-            let mut cells = 0u32;
-            for (column, frozen) in self.columns.iter().enumerate() {
-                let before = bytes.len();
-                put_number(&mut bytes, column)?;
-                if put(&mut bytes, |bytes| frozen.encode(row, bytes))? {
-                    cells += 1;
-                } else {
-                    bytes.truncate(before);
-                }
+    /// Empties the cells of the present key.
+    fn clear_current(&mut self) {
+        let slot = self.state.slot;
+        for column in &mut self.state.columns {
+            if column.clear(slot) {
+                self.state.occupied[slot as usize] -= 1;
             }
-            bytes[place..place + 4].copy_from_slice(&cells.to_le_bytes());
         }
-        Ok(Delta { bytes, rows: (self.keys.len() + self.deleted.len()) as u64 })
     }
-}
-
-fn put_number(bytes: &mut Vec<u8>, number: usize) -> Result<()> {
-    let number =
-        u32::try_from(number).map_err(|error| Error::user("a value in the state is over 4 GiB").caused_by(error))?;
-    bytes.extend(number.to_le_bytes());
-    Ok(())
-}
-
-/// Appends what `write` appends, behind its length.
-fn put(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<bool>) -> Result<bool> {
-    let place = bytes.len();
-    put_number(bytes, 0)?;
-    let written = write(bytes)?;
-    let mut length = Vec::with_capacity(4);
-    put_number(&mut length, bytes.len() - place - 4)?;
-    bytes[place..place + 4].copy_from_slice(&length);
-    Ok(written)
-}
-
-/// Reads what [`FrozenKeys::encode`] has written.
-struct DeltaReader<'a> {
-    names: Vec<String>,
-    rest: &'a [u8],
-}
-
-struct Row<'a> {
-    key: &'a [u8],
-    /// Columns by their place among the delta's names.
-    cells: Vec<(usize, &'a [u8])>,
-}
-
-impl<'a> DeltaReader<'a> {
-    fn new(delta: &'a [u8]) -> Result<Self> {
-        let (version, rest) = delta.split_first().ok_or_else(damaged)?;
-        if *version != VERSION {
-            return Err(Error::data(format!("keyed state in a checkpoint has the unknown version {version}"))
-                .hint("restore it with the version of Riverrun that wrote it"));
-        }
-        let (stored, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        if u64::from_le_bytes(*stored) != probe() {
-            return Err(Error::data("keyed state was stored by a program whose keys have other hashes")
-                .hint("build the program with the compiler that it was built with then"));
-        }
-        let mut reader = Self { names: Vec::new(), rest };
-        for _ in 0..reader.number()? {
-            let name = std::str::from_utf8(reader.bytes()?).map_err(|error| damaged().caused_by(error))?;
-            reader.names.push(name.to_owned());
-        }
-        Ok(reader)
-    }
-
-    fn next(&mut self) -> Result<Option<Row<'a>>> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let key = self.bytes()?;
-        let cells = self.number()?;
-        let cells = (0..cells).map(|_| Ok((self.number()?, self.bytes()?))).collect::<Result<_>>()?;
-        Ok(Some(Row { key, cells }))
-    }
-
-    fn number(&mut self) -> Result<usize> {
-        let (number, rest) = self.rest.split_first_chunk().ok_or_else(damaged)?;
-        self.rest = rest;
-        Ok(u32::from_le_bytes(*number) as usize)
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8]> {
-        let length = self.number()?;
-        let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(damaged)?;
-        self.rest = rest;
-        Ok(bytes)
-    }
-}
-
-fn damaged() -> Error {
-    Error::data("keyed state in a checkpoint cannot be read")
 }

@@ -2,27 +2,46 @@
 
 use std::marker::PhantomData;
 
-use riverrun_base::Result;
+use riverrun_base::{Error, Result};
 
 use super::keyed::ColumnId;
-use super::{KeyedState, StateAccess};
+use super::timed::TimedList;
+use super::ttl::Ttl;
+use super::{KeyedState, StateAccess, StateTtlConfig};
 use crate::State;
 
 /// Declares a [`ListState`].
 #[derive(Clone, Debug)]
 pub struct ListStateDescriptor<V> {
     name: String,
+    ttl: Option<StateTtlConfig>,
     value: PhantomData<fn() -> V>,
 }
 
 impl<V: State> ListStateDescriptor<V> {
     /// A state of this name, unique in its function: it finds its values by it in a savepoint.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), value: PhantomData }
+        Self { name: name.into(), ttl: None, value: PhantomData }
+    }
+
+    /// Lets each element expire.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The name, of a state that has no time to live.
+    pub(super) fn without_ttl(&self) -> Result<&str> {
+        match self.ttl {
+            None => Ok(&self.name),
+            Some(_) => Err(Error::user("operator state has no time to live").with("state", &self.name)),
+        }
     }
 
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<ListState<V>> {
-        Ok(ListState { column: state.declare::<Vec<V>>(self.name)?, value: PhantomData })
+        let (column, ttl) = state.declare_form::<TimedList<V>>(self.name, self.ttl.as_ref())?;
+        Ok(ListState { column, ttl, value: PhantomData })
     }
 }
 
@@ -30,6 +49,7 @@ impl<V: State> ListStateDescriptor<V> {
 #[derive(Debug)]
 pub struct ListState<V> {
     column: ColumnId,
+    ttl: Option<Ttl>,
     value: PhantomData<fn() -> V>,
 }
 
@@ -43,7 +63,7 @@ impl<V> Copy for ListState<V> {}
 
 impl<V> Default for ListState<V> {
     fn default() -> Self {
-        Self { column: ColumnId::default(), value: PhantomData }
+        Self { column: ColumnId::default(), ttl: None, value: PhantomData }
     }
 }
 
@@ -54,7 +74,11 @@ impl<V: State> ListState<V> {
     /// The state was not declared.
     #[inline]
     pub fn get<'a>(&self, context: &'a impl StateAccess) -> Result<&'a [V]> {
-        Ok(context.keyed_state().get::<Vec<V>>(self.column)?.map_or(&[], Vec::as_slice))
+        let state = context.keyed_state();
+        match self.ttl {
+            None => Ok(state.get::<Vec<V>>(self.column)?.map_or(&[], Vec::as_slice)),
+            Some(ttl) => state.timed_list(self.column, ttl),
+        }
     }
 
     /// Adds a value at the end.
@@ -63,7 +87,11 @@ impl<V: State> ListState<V> {
     /// As [`Self::get`].
     #[inline]
     pub fn add(&self, context: &mut impl StateAccess, value: V) -> Result<()> {
-        context.keyed_state_mut().entry::<Vec<V>>(self.column, Vec::new)?.push(value);
+        let state = context.keyed_state_mut();
+        if self.ttl.is_some() {
+            return state.add_to_timed_list(self.column, value);
+        }
+        state.entry::<Vec<V>>(self.column, Vec::new)?.push(value);
         Ok(())
     }
 
@@ -73,6 +101,9 @@ impl<V: State> ListState<V> {
     /// As [`Self::get`].
     pub fn add_all(&self, context: &mut impl StateAccess, values: impl IntoIterator<Item = V>) -> Result<()> {
         let mut values = values.into_iter().peekable();
+        if self.ttl.is_some() {
+            return values.try_for_each(|value| self.add(context, value));
+        }
         if values.peek().is_some() {
             context.keyed_state_mut().entry::<Vec<V>>(self.column, Vec::new)?.extend(values);
         }
@@ -84,7 +115,13 @@ impl<V: State> ListState<V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn update(&self, context: &mut impl StateAccess, values: Vec<V>) -> Result<()> {
-        if values.is_empty() { self.clear(context) } else { context.keyed_state_mut().set(self.column, values) }
+        if values.is_empty() {
+            return self.clear(context);
+        }
+        match self.ttl {
+            None => context.keyed_state_mut().set(self.column, values),
+            Some(_) => context.keyed_state_mut().set_timed_list(self.column, values),
+        }
     }
 
     /// Takes the key's list out.
@@ -92,7 +129,10 @@ impl<V: State> ListState<V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn take(&self, context: &mut impl StateAccess) -> Result<Vec<V>> {
-        Ok(context.keyed_state_mut().take::<Vec<V>>(self.column)?.unwrap_or_default())
+        match self.ttl {
+            None => Ok(context.keyed_state_mut().take::<Vec<V>>(self.column)?.unwrap_or_default()),
+            Some(ttl) => context.keyed_state_mut().take_timed_list(self.column, ttl),
+        }
     }
 
     /// Removes the key's list.

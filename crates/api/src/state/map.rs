@@ -7,7 +7,9 @@ use std::marker::PhantomData;
 use riverrun_base::Result;
 
 use super::keyed::ColumnId;
-use super::{KeyedState, StateAccess};
+use super::timed::TimedMap;
+use super::ttl::Ttl;
+use super::{KeyedState, StateAccess, StateTtlConfig};
 use crate::State;
 
 /// What can be a key of a [`MapState`].
@@ -19,13 +21,21 @@ impl<K: State + Hash + Eq> MapStateKey for K {}
 #[derive(Clone, Debug)]
 pub struct MapStateDescriptor<K, V> {
     name: String,
+    ttl: Option<StateTtlConfig>,
     entry: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: MapStateKey, V: State> MapStateDescriptor<K, V> {
     /// A state of this name, unique in its function: it finds its values by it in a savepoint.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), entry: PhantomData }
+        Self { name: name.into(), ttl: None, entry: PhantomData }
+    }
+
+    /// Lets each entry expire.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -33,7 +43,8 @@ impl<K: MapStateKey, V: State> MapStateDescriptor<K, V> {
     }
 
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<MapState<K, V>> {
-        Ok(MapState { column: state.declare::<HashMap<K, V>>(self.name)?, entry: PhantomData })
+        let (column, ttl) = state.declare_form::<TimedMap<K, V>>(self.name, self.ttl.as_ref())?;
+        Ok(MapState { column, ttl, entry: PhantomData })
     }
 }
 
@@ -41,6 +52,7 @@ impl<K: MapStateKey, V: State> MapStateDescriptor<K, V> {
 #[derive(Debug)]
 pub struct MapState<K, V> {
     column: ColumnId,
+    ttl: Option<Ttl>,
     entry: PhantomData<fn() -> (K, V)>,
 }
 
@@ -54,7 +66,7 @@ impl<K, V> Copy for MapState<K, V> {}
 
 impl<K, V> Default for MapState<K, V> {
     fn default() -> Self {
-        Self { column: ColumnId::default(), entry: PhantomData }
+        Self { column: ColumnId::default(), ttl: None, entry: PhantomData }
     }
 }
 
@@ -69,7 +81,10 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// The state was not declared.
     #[inline]
     pub fn get<'a>(&self, context: &'a impl StateAccess, key: &K) -> Result<Option<&'a V>> {
-        Ok(self.map(context)?.and_then(|map| map.get(key)))
+        match self.ttl {
+            None => Ok(self.map(context)?.and_then(|map| map.get(key))),
+            Some(ttl) => context.keyed_state().timed_map_value(self.column, ttl, key),
+        }
     }
 
     /// Whether there is an entry.
@@ -86,7 +101,11 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// As [`Self::get`].
     #[inline]
     pub fn put(&self, context: &mut impl StateAccess, key: K, value: V) -> Result<()> {
-        context.keyed_state_mut().entry::<HashMap<K, V>>(self.column, HashMap::new)?.insert(key, value);
+        let state = context.keyed_state_mut();
+        if self.ttl.is_some() {
+            return state.put_into_timed_map(self.column, key, value);
+        }
+        state.entry::<HashMap<K, V>>(self.column, HashMap::new)?.insert(key, value);
         Ok(())
     }
 
@@ -103,16 +122,10 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn remove(&self, context: &mut impl StateAccess, key: &K) -> Result<Option<V>> {
-        let state = context.keyed_state_mut();
-        if state.get::<HashMap<K, V>>(self.column)?.is_none_or(|map| !map.contains_key(key)) {
-            return Ok(None);
+        match self.ttl {
+            None => context.keyed_state_mut().remove_entry(self.column, key),
+            Some(ttl) => context.keyed_state_mut().remove_from_timed_map(self.column, ttl, key),
         }
-        let Some(map) = state.get_mut::<HashMap<K, V>>(self.column)? else { return Ok(None) };
-        let removed = map.remove(key);
-        if map.is_empty() {
-            state.take::<HashMap<K, V>>(self.column)?;
-        }
-        Ok(removed)
     }
 
     /// The entries, in no order.
@@ -120,7 +133,10 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn entries<'a>(&self, context: &'a impl StateAccess) -> Result<impl Iterator<Item = (&'a K, &'a V)>> {
-        Ok(self.map(context)?.into_iter().flatten())
+        // One of the two is empty.
+        let plain = if self.ttl.is_none() { self.map(context)? } else { None };
+        let timed = self.ttl.map(|ttl| context.keyed_state().timed_map_entries(self.column, ttl)).transpose()?;
+        Ok(plain.into_iter().flatten().chain(timed.into_iter().flatten()))
     }
 
     /// The keys of the entries, in no order.
@@ -144,7 +160,7 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn is_empty(&self, context: &impl StateAccess) -> Result<bool> {
-        Ok(self.map(context)?.is_none())
+        Ok(self.entries(context)?.next().is_none())
     }
 
     /// Removes all entries.
@@ -152,6 +168,10 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// # Errors
     /// As [`Self::get`].
     pub fn clear(&self, context: &mut impl StateAccess) -> Result<()> {
-        context.keyed_state_mut().take::<HashMap<K, V>>(self.column).map(drop)
+        let state = context.keyed_state_mut();
+        match self.ttl {
+            None => state.take::<HashMap<K, V>>(self.column).map(drop),
+            Some(_) => state.take::<TimedMap<K, V>>(self.column).map(drop),
+        }
     }
 }

@@ -9,19 +9,31 @@ mod backend;
 mod broadcast;
 mod codec;
 mod column;
+mod delta;
 mod key_hash;
 mod keyed;
 mod list;
 mod map;
+mod operator;
+mod timed;
 mod timers;
+mod ttl;
 mod value;
+
+#[cfg(test)]
+mod tests;
 
 pub use aggregating::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
 pub(crate) use backend::Backend;
 pub(crate) use broadcast::MakeMap;
 pub use broadcast::{BroadcastAccess, BroadcastAccessMut, BroadcastState, BroadcastStates};
+pub(crate) use codec::{decode, encode};
+pub(crate) use delta::count_keyed_state;
 pub(crate) use key_hash::hash_key;
 pub use keyed::{KeyedState, StateAccess};
 pub use list::{ListState, ListStateDescriptor};
 pub use map::{MapState, MapStateDescriptor, MapStateKey};
+pub(crate) use operator::OperatorLists;
+pub use operator::{FunctionInitializationContext, FunctionSnapshotContext};
+pub use ttl::{StateTtlConfig, StateVisibility, UpdateType};
 pub use value::{ValueState, ValueStateDescriptor};

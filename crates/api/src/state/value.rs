@@ -5,24 +5,35 @@ use std::marker::PhantomData;
 use riverrun_base::Result;
 
 use super::keyed::ColumnId;
-use super::{KeyedState, StateAccess};
+use super::timed::Timed;
+use super::ttl::Ttl;
+use super::{KeyedState, StateAccess, StateTtlConfig};
 use crate::State;
 
 /// Declares a [`ValueState`].
 #[derive(Clone, Debug)]
 pub struct ValueStateDescriptor<V> {
     name: String,
+    ttl: Option<StateTtlConfig>,
     value: PhantomData<fn() -> V>,
 }
 
 impl<V: State> ValueStateDescriptor<V> {
     /// A state of this name, unique in its function: it finds its values by it in a savepoint.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), value: PhantomData }
+        Self { name: name.into(), ttl: None, value: PhantomData }
+    }
+
+    /// Lets a value expire.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 
     pub(crate) fn register(self, state: &mut KeyedState) -> Result<ValueState<V>> {
-        Ok(ValueState { column: state.declare::<V>(self.name)?, value: PhantomData })
+        let (column, ttl) = state.declare_form::<Timed<V>>(self.name, self.ttl.as_ref())?;
+        Ok(ValueState { column, ttl, value: PhantomData })
     }
 }
 
@@ -30,6 +41,7 @@ impl<V: State> ValueStateDescriptor<V> {
 #[derive(Debug)]
 pub struct ValueState<V> {
     column: ColumnId,
+    ttl: Option<Ttl>,
     value: PhantomData<fn() -> V>,
 }
 
@@ -43,7 +55,7 @@ impl<V> Copy for ValueState<V> {}
 
 impl<V> Default for ValueState<V> {
     fn default() -> Self {
-        Self { column: ColumnId::default(), value: PhantomData }
+        Self { column: ColumnId::default(), ttl: None, value: PhantomData }
     }
 }
 
@@ -54,10 +66,13 @@ impl<V: State> ValueState<V> {
     /// The state was not declared.
     #[inline]
     pub fn value<'a>(&self, context: &'a impl StateAccess) -> Result<Option<&'a V>> {
-        context.keyed_state().get(self.column)
+        match self.ttl {
+            None => context.keyed_state().get(self.column),
+            Some(ttl) => context.keyed_state().timed_value(self.column, ttl),
+        }
     }
 
-    /// The key's value to change in place; made by `default` if it has none.
+    /// The key's value to change in place, which counts as written; made by `default` if it has none.
     ///
     /// # Errors
     /// As [`Self::value`].
@@ -67,7 +82,10 @@ impl<V: State> ValueState<V> {
         context: &'a mut impl StateAccess,
         default: impl FnOnce() -> V,
     ) -> Result<&'a mut V> {
-        context.keyed_state_mut().entry(self.column, default)
+        match self.ttl {
+            None => context.keyed_state_mut().entry(self.column, default),
+            Some(ttl) => context.keyed_state_mut().timed_entry(self.column, ttl, default),
+        }
     }
 
     /// Gives the key a value.
@@ -76,7 +94,10 @@ impl<V: State> ValueState<V> {
     /// As [`Self::value`].
     #[inline]
     pub fn update(&self, context: &mut impl StateAccess, value: V) -> Result<()> {
-        context.keyed_state_mut().set(self.column, value)
+        match self.ttl {
+            None => context.keyed_state_mut().set(self.column, value),
+            Some(_) => context.keyed_state_mut().set_timed_value(self.column, value),
+        }
     }
 
     /// Takes the key's value out.
@@ -85,7 +106,10 @@ impl<V: State> ValueState<V> {
     /// As [`Self::value`].
     #[inline]
     pub fn take(&self, context: &mut impl StateAccess) -> Result<Option<V>> {
-        context.keyed_state_mut().take(self.column)
+        match self.ttl {
+            None => context.keyed_state_mut().take(self.column),
+            Some(ttl) => context.keyed_state_mut().take_timed_value(self.column, ttl),
+        }
     }
 
     /// Removes the key's value.
@@ -94,6 +118,6 @@ impl<V: State> ValueState<V> {
     /// As [`Self::value`].
     #[inline]
     pub fn clear(&self, context: &mut impl StateAccess) -> Result<()> {
-        context.keyed_state_mut().take::<V>(self.column).map(drop)
+        self.take(context).map(drop)
     }
 }

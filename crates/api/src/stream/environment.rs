@@ -1,21 +1,22 @@
 //! Where a program begins: what its jobs are like, their sources, and their start.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use riverrun_base::options::{OptionReader, OptionSpec};
-use riverrun_base::{Error, Result, format_duration, nearest};
+use riverrun_base::options::OptionReader;
+use riverrun_base::{Result, format_duration};
 use riverrun_connect::Source;
 use riverrun_data::Records;
 use riverrun_runtime::{JobConfiguration, JobGraph, OperatorContext};
 
 use super::blueprint::Blueprint;
+use super::signals::Signals;
 use super::{DataStream, JobClient, JobExecutionResult, Settings};
 use crate::Record;
-use crate::sources::GeneratorSource;
+use crate::sources::{GeneratorSource, IntoSource, SocketTextStream};
 use crate::watermark::{
     AlignmentGroup, NoWatermarks, SplitEventTime, TimestampAssigner, WatermarkGenerator, WatermarkStrategy,
 };
@@ -26,8 +27,9 @@ use crate::watermark::{
 #[derive(Clone, Default)]
 pub struct StreamExecutionEnvironment {
     pub(super) blueprint: Blueprint,
-    configuration: Rc<RefCell<BTreeMap<String, String>>>,
+    pub(super) configuration: Rc<RefCell<BTreeMap<String, String>>>,
     alignment: Rc<RefCell<HashMap<String, Arc<AlignmentGroup>>>>,
+    pub(super) stops_on_signals: Rc<Cell<bool>>,
 }
 
 impl StreamExecutionEnvironment {
@@ -36,33 +38,7 @@ impl StreamExecutionEnvironment {
         Self::default()
     }
 
-    /// Sets a configuration key, as `execution.checkpointing.interval`.
-    ///
-    /// # Errors
-    /// There is no such key, or the value is wrong; the error names the nearest key.
-    pub fn set(&self, key: &str, value: impl Into<String>) -> Result<&Self> {
-        let value = value.into();
-        let known = |spec: &&OptionSpec| {
-            spec.key == key
-                || spec.older_keys.contains(&key)
-                || spec.key.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix))
-        };
-        if !JobConfiguration::specs().any(|spec| known(&spec)) {
-            let error = Error::user(format!("unknown configuration key '{key}'"));
-            return Err(match nearest(key, JobConfiguration::specs().map(|spec| spec.key)) {
-                Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => error,
-            });
-        }
-        // One that needs another, which is set next, is looked at when the job starts.
-        if !JobConfiguration::is_of_stores(key) {
-            read(&BTreeMap::from([(key.to_owned(), value.clone())]))?;
-        }
-        self.configuration.borrow_mut().insert(key.to_owned(), value);
-        Ok(self)
-    }
-
-    fn insert(&self, key: &str, value: String) -> &Self {
+    pub(super) fn insert(&self, key: &str, value: String) -> &Self {
         self.configuration.borrow_mut().insert(key.to_owned(), value);
         self
     }
@@ -88,21 +64,15 @@ impl StreamExecutionEnvironment {
         self.insert("execution.checkpointing.interval", format_duration(interval))
     }
 
+    /// How long records wait for others to travel with (`execution.buffer-timeout.interval`). They never do, so only zero makes a difference:
+    /// each record travels alone. It costs speed, and serves where a function is so slow that barriers would wait long behind a batch.
+    pub fn set_buffer_timeout(&self, timeout: Duration) -> &Self {
+        self.insert("execution.buffer-timeout.interval", format_duration(timeout))
+    }
+
     /// The settings of checkpoints.
     pub fn checkpoint_config(&self) -> CheckpointConfig<'_> {
         CheckpointConfig(self)
-    }
-
-    /// Restarts a failed job so many times, each time after a delay (`restart-strategy.type` = fixed-delay).
-    pub fn set_fixed_delay_restart(&self, attempts: u32, delay: Duration) -> &Self {
-        self.insert("restart-strategy.type", "fixed-delay".to_owned())
-            .insert("restart-strategy.fixed-delay.attempts", attempts.to_string())
-            .insert("restart-strategy.fixed-delay.delay", format_duration(delay))
-    }
-
-    /// Restarts a failed job never (`restart-strategy.type` = none).
-    pub fn set_no_restart(&self) -> &Self {
-        self.insert("restart-strategy.type", "none".to_owned())
     }
 
     /// The numbers from `from` to `to`, both included, dealt out to the source's subtasks.
@@ -149,13 +119,19 @@ impl StreamExecutionEnvironment {
         DataStream::of(self.clone(), node)
     }
 
-    /// As [`Self::from_source`], without event time.
-    pub fn add_source<T: Record>(
+    /// The records of a source without event time: one's own, a [`SourceFunction`](crate::sources::SourceFunction), or a connector's.
+    pub fn add_source<T: Record, Kind>(
         &self,
-        source: impl Source<Records<T>> + 'static,
+        source: impl IntoSource<T, Kind>,
         name: impl Into<String>,
     ) -> DataStream<T> {
-        self.from_source::<T, NoWatermarks, _>(source, WatermarkStrategy::no_watermarks(), name)
+        self.from_source::<T, NoWatermarks, _>(source.into_source(), WatermarkStrategy::no_watermarks(), name)
+    }
+
+    /// The lines of text that come from a TCP connection, until the other side closes it: to try things out. After a failure the lines that were
+    /// under way are gone.
+    pub fn socket_text_stream(&self, host: impl Into<String>, port: u16) -> DataStream<String> {
+        self.add_source(SocketTextStream::new(host.into(), port), "Socket Stream")
     }
 
     /// Runs what was built since the last job, and waits until it has ended.
@@ -173,7 +149,10 @@ impl StreamExecutionEnvironment {
     /// The program or its configuration is wrong; nothing runs then.
     pub fn execute_async(&self, name: impl Into<String>) -> Result<JobClient> {
         let graph = self.job_graph(name)?;
-        Ok(JobClient::new(graph.start()?))
+        let signals = self.stops_on_signals.get().then(Signals::catch).transpose()?;
+        let job = graph.start()?;
+        let watched = signals.map(|signals| signals.watch(job.control()));
+        Ok(JobClient::new(job, watched))
     }
 
     /// The graph of what was built since the last job.
@@ -186,7 +165,7 @@ impl StreamExecutionEnvironment {
     }
 }
 
-fn read(values: &BTreeMap<String, String>) -> Result<JobConfiguration> {
+pub(super) fn read(values: &BTreeMap<String, String>) -> Result<JobConfiguration> {
     let mut reader = OptionReader::new("the job", values.clone());
     let configuration = JobConfiguration::read(&mut reader)?;
     reader.finish()?;

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod explain;
+mod failover;
 mod inspect;
 mod list;
 mod options;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Stop(steering::StopArgs),
     /// End a running job at once
     Cancel(steering::CancelArgs),
+    /// Read what could not be delivered by HTTP, and send it again
+    Failover(failover::FailoverArgs),
     /// List the options of a connector or format, or the settings
     Options(options::OptionsArgs),
     /// Print a script that completes commands in a shell
@@ -58,6 +61,7 @@ impl Command {
             Self::Checkpoint(args) => args.run(),
             Self::Stop(args) => args.run(),
             Self::Cancel(args) => args.run(),
+            Self::Failover(args) => args.run(screen),
             Self::Options(args) => args.run(),
             Self::Completions(args) => args.run(),
         }

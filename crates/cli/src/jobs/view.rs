@@ -177,6 +177,7 @@ mod tests {
             output_watermark: Some(5_000),
             watermark_lag: Some(90_000),
             counters: Vec::new(),
+            measures: Vec::new(),
         };
         let task = |subtask| TaskSnapshot {
             name: "Source: orders -> Sink: report".into(),

@@ -56,7 +56,9 @@ fn assert_nothing_is_lost(server: &HttpServer, table: &str) -> BTreeMap<u64, usi
     for request in server.journal().iter().filter(|request| request.answered == 200) {
         *answered.entry(request.text().parse().unwrap()).or_default() += 1;
     }
-    let rows = mariadb().query(&format!("SELECT JSON_UNQUOTE(JSON_EXTRACT(`values`, '$.body')), JSON_EXTRACT(`values`, '$.tries') FROM {table}"));
+    let rows = mariadb().query(&format!(
+        "SELECT JSON_UNQUOTE(JSON_EXTRACT(`values`, '$.body')), JSON_EXTRACT(`values`, '$.tries') FROM {table}"
+    ));
     let mut kept: BTreeMap<u64, usize> = BTreeMap::new();
     for row in rows {
         *kept.entry(row[0].as_ref().unwrap().parse().unwrap()).or_default() += 1;
@@ -95,7 +97,13 @@ fn a_job_that_is_stopped_with_a_savepoint_while_it_retries_goes_on_from_there() 
     let flag = std::sync::Arc::clone(&failing);
     let server = HttpServer::start(move |request| {
         let fails = flag.load(std::sync::atomic::Ordering::SeqCst);
-        Reply::status(if fails { 503 } else if request.text().ends_with('7') { 422 } else { 200 })
+        Reply::status(if fails {
+            503
+        } else if request.text().ends_with('7') {
+            422
+        } else {
+            200
+        })
     });
     let job = start(folder.path(), &server, &table, 2_000);
     wait_until(LIMIT, "rows to be tried again", || server.count() > 200);
@@ -135,4 +143,67 @@ fn a_million_rows_before_a_server_that_stalls_wait_in_their_source() {
     let connections = server.most_open();
     assert!(connections <= 16 * std::thread::available_parallelism().map_or(64, usize::from), "{connections}");
     job.kill9();
+}
+
+#[test]
+fn a_replay_that_is_killed_goes_on_where_it_was_and_delivers_everything() {
+    let folder = temp_folder();
+    let refusing = HttpServer::start(|_| Reply::status(400));
+    let path = folder.path().display().to_string();
+    let store = format!(
+        "'sink.failover.storage' = 'local', 'sink.failover.table' = 'failed', 'sink.failover.local.path' = '{path}'"
+    );
+    let statements = format!(
+        "CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '1000000',
+             'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '2000');
+         CREATE TABLE calls (id STRING) WITH ('connector' = 'http', 'url' = '{}/in', 'format' = 'raw', {store});
+         INSERT INTO calls SELECT CAST(id AS STRING) FROM numbers;",
+        refusing.url()
+    );
+    let finished = riverrun(["run", "-e", &statements]).run(LIMIT);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    drop(refusing);
+
+    // It is there again, as far as the proxy says.
+    let healthy =
+        HttpServer::start(|request| Reply::status(200).after(Duration::from_millis(request.number as u64 % 3)));
+    std::fs::write(
+        folder.path().join("sink.yaml"),
+        format!(
+            "sink.failover:\n  storage: local\n  table: failed\n  local.path: {path}\nsink.proxy.url: {}\nsink.allowed-destinations: 127.0.0.1\n",
+            healthy.url()
+        ),
+    )
+    .unwrap();
+    let failover = |arguments: &[&str]| {
+        let config = folder.path().join("sink.yaml").display().to_string();
+        let mut all = vec!["failover".to_owned(), arguments[0].to_owned(), "--config".to_owned(), config];
+        all.extend(arguments[1..].iter().map(|argument| (*argument).to_owned()));
+        riverrun(all)
+    };
+    let listed = failover(&["list", "--error", "400", "--limit", "5000"]).run(LIMIT);
+    assert_eq!(listed.stdout.lines().count(), 2000, "{}", listed.stderr);
+    assert!(listed.stdout.contains("POST http://127.0.0.1:") && listed.stdout.contains("the answer was 400"));
+    let shown = failover(&["show", "--limit", "1"]).run(LIMIT);
+    assert!(shown.stdout.starts_with("{\"version\":1,\"method\":\"POST\""), "{}", shown.stdout);
+    let dry = failover(&["replay", "--dry-run", "--since", "1 h"]).run(LIMIT);
+    assert!(dry.stdout.starts_with("2000 would be sent again"), "{}{}", dry.stdout, dry.stderr);
+    assert_eq!(healthy.count(), 0);
+    for kill in 0..5 {
+        let before = healthy.count();
+        let job = failover(&["replay", "--rate", "1500"]).start();
+        wait_until(LIMIT, "records to be sent", || healthy.count() > before + 50 + kill * 40);
+        job.kill9();
+    }
+    let last = failover(&["replay"]).run(LIMIT);
+    assert_eq!(last.code(), Some(0), "{}", last.stderr);
+    let sent: std::collections::BTreeSet<u64> = healthy
+        .journal()
+        .iter()
+        .filter(|request| request.answered == 200)
+        .map(|request| request.text().parse().unwrap())
+        .collect();
+    assert_eq!(sent, (1..=2000).collect());
+    assert!(healthy.count() <= 2000 + 6 * 500, "{}", healthy.count());
+    assert_eq!(failover(&["list"]).run(LIMIT).stdout, "");
 }

@@ -21,7 +21,18 @@ public class Throughput {
     void run() throws Exception;
   }
 
-  public static void main(String[] words) throws Exception {
+  public static void main(String[] words) {
+    int outcome = 0;
+    try {
+      run(words);
+    } catch (Exception e) {
+      e.printStackTrace();
+      outcome = 1;
+    }
+    System.exit(outcome); // the client's threads are no daemons
+  }
+
+  static void run(String[] words) throws Exception {
     String nameServer = words[0], topic = words[1];
     int messages = Integer.parseInt(words[2]);
     DefaultMQProducer producer = new DefaultMQProducer("throughput");
@@ -33,15 +44,19 @@ public class Throughput {
     DefaultMQPullConsumer consumer = new DefaultMQPullConsumer("throughput");
     consumer.setNamesrvAddr(nameServer);
     consumer.start();
+    long visible = 0;
+    while (visible < 2L * messages) { // queues are built behind the log
+      visible = 0;
+      for (MessageQueue queue : consumer.fetchSubscribeMessageQueues(topic)) visible += consumer.maxOffset(queue);
+    }
     pull(consumer, topic, 0, messages);
     measured("pull", () -> pull(consumer, topic, 1, messages));
-    System.exit(0); // the client's threads are no daemons
   }
 
   static void send(DefaultMQProducer producer, String topic, int messages) throws Exception {
     byte[] body = new byte[100];
     Arrays.fill(body, (byte) 'x');
-    Semaphore slots = new Semaphore(1000);
+    Semaphore slots = new Semaphore(256);
     CountDownLatch open = new CountDownLatch(messages);
     AtomicLong failed = new AtomicLong();
     SendCallback callback = new SendCallback() {

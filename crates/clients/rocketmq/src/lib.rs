@@ -5,7 +5,8 @@
 //! |---|---|
 //! | connect, and find a topic's queues | [`Client`], [`ClientOptions`], [`Route`] |
 //! | read a queue | [`Puller`], [`Filter`], [`ReceivedMessage`] |
-//! | know offsets of queues and groups | [`Client::min_offset`], [`Client::max_offset`], [`Client::offset_at`], [`Client::committed_offset`], [`Client::commit_offset`] |
+//! | know offsets of queues | [`Client::min_offset`], [`Client::max_offset`], [`Client::offset_at`] |
+//! | keep offsets of groups | [`Client::committed_offset`], [`Client::commit_offset`] |
 //! | send | [`Producer`], [`Message`], [`Receipt`] |
 //! | send in transactions, exactly once over failures | [`HalfMessage`], [`Client::commit`], [`Client::commit_again`] |
 //! | hear from brokers | [`Client::events`], [`BrokerEvent`] |

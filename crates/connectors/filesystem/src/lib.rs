@@ -15,6 +15,8 @@ use riverrun_connect::{Connector, MetadataKey, Sink, Source, TableContext};
 use riverrun_formats::Format;
 
 pub use options::{FilesystemOptions, Statistics};
+pub use sink::{DefaultRollingPolicy, FileSink, FileSinkBuilder};
+pub use source::{FileSource, FileSourceBuilder, TextLineInputFormat};
 
 /// The `filesystem` connector.
 pub static FILESYSTEM: Connector = Connector {

@@ -35,7 +35,8 @@ impl OptionValue for Codes {
     /// Codes and classes between commas (semicolons, too); `!` takes one out again, wherever it stands. Empty is the empty set.
     fn parse(text: &str) -> Result<Self> {
         let bad = |item: &str| {
-            Error::user(format!("'{item}' is no status code")).hint("write codes and classes, such as '200,201' or '2XX,!204'")
+            Error::user(format!("'{item}' is no status code"))
+                .hint("write codes and classes, such as '200,201' or '2XX,!204'")
         };
         let mut codes = Self([0; 8]);
         let items: Vec<&str> = text.split([',', ';']).map(str::trim).filter(|item| !item.is_empty()).collect();
@@ -49,7 +50,8 @@ impl OptionValue for Codes {
                         first..first + 100
                     }
                     _ => {
-                        let code: u16 = code.parse().ok().filter(|code| (100..600).contains(code)).ok_or_else(|| bad(item))?;
+                        let code: u16 =
+                            code.parse().ok().filter(|code| (100..600).contains(code)).ok_or_else(|| bad(item))?;
                         code..code + 1
                     }
                 };

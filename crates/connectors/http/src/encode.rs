@@ -239,24 +239,38 @@ impl RowEncoder {
         Verb::parse(&text).map_err(|error| format!("its method is unknown: {}", error.message()))
     }
 
-    fn headers(&self, batch: &Batch, texts: &Texts, row: usize) -> std::result::Result<Vec<(HeaderName, HeaderValue)>, String> {
+    fn headers(
+        &self,
+        batch: &Batch,
+        texts: &Texts,
+        row: usize,
+    ) -> std::result::Result<Vec<(HeaderName, HeaderValue)>, String> {
         let mut headers = Vec::new();
         for (name, template) in &self.plan.headers {
             // A header whose column is NULL is left out.
             if template.columns().all(|column| texts.get(column, row).is_some()) {
                 let text = template.fill(|column| texts.get(column, row).unwrap_or_default());
-                headers.push((name.clone(), header_value(name.as_str(), &text).map_err(|error| error.message().to_owned())?));
+                headers.push((
+                    name.clone(),
+                    header_value(name.as_str(), &text).map_err(|error| error.message().to_owned())?,
+                ));
             }
         }
-        let map = self.plan.more_headers.and_then(|column| batch.rows().columns().get(column)?.as_any().downcast_ref::<MapArray>());
+        let map = self
+            .plan
+            .more_headers
+            .and_then(|column| batch.rows().columns().get(column)?.as_any().downcast_ref::<MapArray>());
         let Some(map) = map.filter(|map| map.is_valid(row)) else { return Ok(headers) };
         let entries = map.value(row);
-        let strings = |column: usize| entries.columns().get(column).and_then(|array| array.as_any().downcast_ref::<StringArray>());
+        let strings = |column: usize| {
+            entries.columns().get(column).and_then(|array| array.as_any().downcast_ref::<StringArray>())
+        };
         let (Some(names), Some(values)) = (strings(0), strings(1)) else { return Ok(headers) };
         for entry in 0..entries.len() {
             if values.is_valid(entry) {
                 let name = header_name(names.value(entry)).map_err(|error| error.message().to_owned())?;
-                let value = header_value(name.as_str(), values.value(entry)).map_err(|error| error.message().to_owned())?;
+                let value =
+                    header_value(name.as_str(), values.value(entry)).map_err(|error| error.message().to_owned())?;
                 headers.retain(|(known, _)| *known != name);
                 headers.push((name, value));
             }
@@ -278,7 +292,8 @@ fn array(batch: &Batch, column: usize) -> Result<&ArrayRef> {
 }
 
 fn text_of(array: &ArrayRef) -> Result<StringArray> {
-    let text = cast(array, &ArrowType::Utf8).map_err(|error| Error::data("a column cannot be written as text").caused_by(error))?;
+    let text = cast(array, &ArrowType::Utf8)
+        .map_err(|error| Error::data("a column cannot be written as text").caused_by(error))?;
     let text = text.as_any().downcast_ref::<StringArray>().cloned();
     text.ok_or_else(|| Error::internal("text is not text"))
 }

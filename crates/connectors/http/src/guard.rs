@@ -93,7 +93,8 @@ impl Entry {
             },
         };
         if let Some((address, bits)) = rest.split_once('/') {
-            let address: IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| bad("a path is not looked at"))?;
+            let address: IpAddr =
+                address.trim_matches(['[', ']']).parse().map_err(|_| bad("a path is not looked at"))?;
             let most = if address.is_ipv4() { 32 } else { 128 };
             let bits = bits.parse().ok().filter(|bits: &u8| *bits <= most).ok_or_else(|| bad("no such network"))?;
             return Ok(Self { is_https, host: Host::Network(address, bits), port: None });
@@ -230,8 +231,21 @@ mod tests {
     fn private_addresses_are_refused_unless_the_user_wrote_them() {
         let open = Guard::default();
         for host in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "[::1]",
-            "[fd00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "224.0.0.1", "255.255.255.255",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "[::1]",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[::ffff:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "224.0.0.1",
+            "255.255.255.255",
         ] {
             let origin = origin(&format!("http://{host}/"));
             assert!(open.permits(&origin).unwrap_err().contains("private"), "{host}");

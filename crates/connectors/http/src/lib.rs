@@ -32,9 +32,12 @@ mod shell;
 mod sink;
 mod template;
 mod url;
+mod urls;
 mod writer;
 
 use riverrun_connect::Connector;
+
+pub use urls::UrlSink;
 
 /// The connector, for the list of a build.
 pub static HTTP: Connector = Connector {

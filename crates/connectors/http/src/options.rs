@@ -146,6 +146,10 @@ riverrun_base::options! {
         "sink.failover.kafka.topic" => kafka_topic: Option<String>,
         /// Passed to the Kafka client.
         "sink.failover.kafka.*" => kafka_properties: BTreeMap<String, Secret>,
+        /// Of the store `hbase`: the ZooKeeper servers, separated by commas.
+        "sink.failover.hbase.zookeeper.quorum" => hbase_quorum: Option<String>,
+        /// The port of those that are named without one.
+        "sink.failover.hbase.zookeeper.property.client-port" | "sink.failover.hbase.zookeeper.property.clientPort" => hbase_port: u16 = "2181",
         /// Of the store `hdfs`: the name node, `hdfs://host:port`.
         "sink.failover.hdfs.namenode" => hdfs_namenode: Option<String>,
         /// The user who writes there.
@@ -304,9 +308,11 @@ pub(crate) fn reader(owner: String, written: &BTreeMap<String, String>) -> Resul
             None => short.to_owned(),
         };
         if options.insert(short, value.clone()).is_some_and(|other| other != *value) {
-            return Err(Error::user(format!("'{key}' is given twice, with different values, of which one has 'http.' in front"))
-                .with("of", owner)
-                .hint("remove one of them"));
+            return Err(Error::user(format!(
+                "'{key}' is given twice, with different values, of which one has 'http.' in front"
+            ))
+            .with("of", owner)
+            .hint("remove one of them"));
         }
     }
     for spec in HttpOptions::specs().iter().chain(StoreOptions::specs()) {

@@ -10,7 +10,9 @@ use crate::client::{Auth, ClientSettings, Proxy, TlsFiles, basic};
 use crate::core::{Batching, CoreSettings, Exhaustion};
 use crate::failover::StoreSettings;
 use crate::guard::Guard;
-use crate::options::{BatchFormat, Compression, Concurrency, HttpOptions, OnExhausted, Probe, SECOND, StoreOptions, Storage};
+use crate::options::{
+    BatchFormat, Compression, Concurrency, HttpOptions, OnExhausted, Probe, SECOND, Storage, StoreOptions,
+};
 use crate::url::Url;
 
 /// What a writer goes by.
@@ -45,7 +47,7 @@ impl Settings {
         let exhaustion = exhaustion(options.on_exhausted, !stores.is_empty())?;
         let auth = auth(options)?;
         let mut own: Vec<_> = fixed.iter().map(|url| &*url.origin).collect();
-        if let Auth::OAuth { url, .. } = &auth {
+        if let Auth::ClientCredentials { url, .. } = &auth {
             own.push(&url.origin);
         }
         if fixed.is_none() && options.allowed.is_none() && !matches!(auth, Auth::None) {
@@ -104,7 +106,9 @@ fn core(options: &HttpOptions, exhaustion: Exhaustion) -> Result<CoreSettings> {
     };
     let rate = match options.rate_limit {
         Some(rate) if !(rate.is_finite() && rate > 0.0) => {
-            return Err(Error::user(format!("{rate} is no number of requests a second")).with("option", "sink.rate-limit"));
+            return Err(
+                Error::user(format!("{rate} is no number of requests a second")).with("option", "sink.rate-limit")
+            );
         }
         rate => rate,
     };
@@ -131,8 +135,10 @@ fn core(options: &HttpOptions, exhaustion: Exhaustion) -> Result<CoreSettings> {
 
 fn exhaustion(said: Option<OnExhausted>, has_store: bool) -> Result<Exhaustion> {
     match said {
-        Some(OnExhausted::Failover) if !has_store => Err(Error::user("'sink.on-exhausted' = 'failover' needs a failover store")
-            .hint("add 'sink.failover.storage' = 'local', 'kafka', 'mysql', 'postgresql', 'sqlite' or 'hdfs'")),
+        Some(OnExhausted::Failover) if !has_store => Err(Error::user(
+            "'sink.on-exhausted' = 'failover' needs a failover store",
+        )
+        .hint("add 'sink.failover.storage' = 'local', 'kafka', 'mysql', 'postgresql', 'sqlite', 'hbase' or 'hdfs'")),
         Some(OnExhausted::Fail | OnExhausted::Drop) if has_store => {
             Err(Error::user("there is a failover store, and 'sink.on-exhausted' does not use it")
                 .hint("write 'sink.on-exhausted' = 'failover', or remove 'sink.failover.storage'"))
@@ -165,11 +171,13 @@ fn stores(reader: &mut OptionReader) -> Result<Vec<StoreSettings>> {
 }
 
 fn auth(options: &HttpOptions) -> Result<Auth> {
-    let missing = |key: &str| Error::user(format!("'{key}' is missing")).hint("the options of one way to authorize go together");
+    let missing =
+        |key: &str| Error::user(format!("'{key}' is missing")).hint("the options of one way to authorize go together");
     let basics = options.basic_username.is_some() || options.basic_password.is_some();
     let oauth = options.oauth_url.is_some() || options.oauth_id.is_some() || options.oauth_secret.is_some();
     if [basics, options.bearer.is_some(), oauth].into_iter().filter(|is| *is).count() > 1 {
-        return Err(Error::user("requests can be authorized in one way only").hint("keep one of 'sink.auth.basic.*', 'sink.auth.bearer-token', 'sink.auth.oauth2.*'"));
+        return Err(Error::user("requests can be authorized in one way only")
+            .hint("keep one of 'sink.auth.basic.*', 'sink.auth.bearer-token', 'sink.auth.oauth2.*'"));
     }
     if basics {
         let user = options.basic_username.as_ref().ok_or_else(|| missing("sink.auth.basic.username"))?;
@@ -182,8 +190,10 @@ fn auth(options: &HttpOptions) -> Result<Auth> {
         return Ok(Auth::None);
     }
     let url = options.oauth_url.as_ref().ok_or_else(|| missing("sink.auth.oauth2.token-url"))?;
-    let url = Url::parse(url).map_err(|why| Error::user(format!("the URL of the tokens is not valid: {why}")).with("option", "sink.auth.oauth2.token-url"))?;
-    Ok(Auth::OAuth {
+    let url = Url::parse(url).map_err(|why| {
+        Error::user(format!("the URL of the tokens is not valid: {why}")).with("option", "sink.auth.oauth2.token-url")
+    })?;
+    Ok(Auth::ClientCredentials {
         url,
         id: options.oauth_id.clone().ok_or_else(|| missing("sink.auth.oauth2.client-id"))?,
         secret: options.oauth_secret.clone().ok_or_else(|| missing("sink.auth.oauth2.client-secret"))?,
@@ -207,7 +217,11 @@ fn proxy(options: &HttpOptions) -> Result<Option<Proxy>> {
         }
         return Ok(None);
     };
-    let bad = |why: &str| Error::user(format!("'{text}' is no proxy: {why}")).with("option", "sink.proxy.url").hint("write http://host:port");
+    let bad = |why: &str| {
+        Error::user(format!("'{text}' is no proxy: {why}"))
+            .with("option", "sink.proxy.url")
+            .hint("write http://host:port")
+    };
     let url = Url::parse(text).map_err(|why| bad(&why))?;
     if url.origin.is_https || url.target.as_str() != "/" {
         return Err(bad("it is spoken to by HTTP, without TLS and without a path"));
@@ -219,7 +233,9 @@ fn proxy(options: &HttpOptions) -> Result<Option<Proxy>> {
 
 fn compression(asked: Compression) -> Result<Compression> {
     if asked == Compression::Zstd && !cfg!(feature = "zstd") {
-        return Err(Error::user("this build does not have Zstandard").with("option", "sink.compression").hint("use 'gzip'"));
+        return Err(Error::user("this build does not have Zstandard")
+            .with("option", "sink.compression")
+            .hint("use 'gzip'"));
     }
     Ok(asked)
 }
@@ -229,7 +245,8 @@ fn idempotency(options: &HttpOptions) -> Result<Option<HeaderName>> {
         return Ok(None);
     };
     if options.batch_format != BatchFormat::None {
-        return Err(Error::user("a request of several records has no header for the key of each").with("option", "sink.idempotency-key.header")
+        return Err(Error::user("a request of several records has no header for the key of each")
+            .with("option", "sink.idempotency-key.header")
             .hint("send records one by one, or put the key into their bodies"));
     }
     let name = header_name(name).map_err(|error| error.with("option", "sink.idempotency-key.header"))?;
@@ -240,7 +257,9 @@ fn results(options: &HttpOptions) -> Result<Option<(String, String)>> {
     let Some(items) = &options.batch_results else { return Ok(None) };
     for (pointer, option) in [(items, "sink.batch.results"), (&options.batch_status, "sink.batch.results.status")] {
         if !pointer.is_empty() && !pointer.starts_with('/') {
-            return Err(Error::user(format!("'{pointer}' is no JSON pointer")).with("option", option).hint("it begins with '/'"));
+            return Err(Error::user(format!("'{pointer}' is no JSON pointer"))
+                .with("option", option)
+                .hint("it begins with '/'"));
         }
     }
     if options.batch_format == BatchFormat::None {
@@ -262,7 +281,18 @@ fn positive(duration: Duration, option: &'static str) -> Result<Duration> {
 /// It is no name, or one that belongs to the message itself.
 pub(crate) fn header_name(name: &str) -> Result<HeaderName> {
     let parsed: HeaderName = name.parse().map_err(|_| Error::user(format!("'{name}' is no name of a header")))?;
-    let own = ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "proxy-authorization"];
+    let own = [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "proxy-authorization",
+    ];
     if own.contains(&parsed.as_str()) {
         return Err(Error::user(format!("the header '{name}' is the client's own and cannot be set")));
     }
@@ -274,5 +304,6 @@ pub(crate) fn header_name(name: &str) -> Result<HeaderName> {
 /// # Errors
 /// It has such a character. The value is not told.
 pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue> {
-    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Error::user(format!("the value of the header '{name}' has characters that no header can have")))
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| Error::user(format!("the value of the header '{name}' has characters that no header can have")))
 }

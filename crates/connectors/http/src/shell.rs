@@ -68,7 +68,11 @@ impl Shell {
     pub(crate) fn start(settings: Settings, context: &TaskContext) -> Result<Self> {
         let handle = io_runtime()?;
         let client = Client::new(settings.client.clone())?;
-        let stamp = Stamp { job: context.job.id.to_string(), operator: context.job.operator.to_string(), checkpoint: context.job.restored };
+        let stamp = Stamp {
+            job: context.job.id.to_string(),
+            operator: context.job.operator.to_string(),
+            checkpoint: context.job.restored,
+        };
         let state = State {
             core: Core::new(settings.core.clone(), fastrand::u64(..)),
             metrics: Metrics::new(&context.counters),
@@ -87,7 +91,7 @@ impl Shell {
             failover: Notify::new(),
             progress: Notify::new(),
         });
-        let mut keeper = Keeper::new(&settings, context)?;
+        let mut keeper = Keeper::new(&settings)?;
         keeper.probe(&handle, settings.probe, &context.cancellation)?;
         let mut tasks = JoinSet::new();
         for _ in 0..settings.core.requests {
@@ -120,7 +124,10 @@ impl Shell {
                 }
                 state.metrics.took(taken);
                 // Woken when a part of the queue is free: a wake for each record would cost more than the record.
-                state.awaited = requests.peek().is_some().then(|| state.core.pending() - state.core.pending().div_ceil(4).min(self.queue_rows.div_ceil(4)));
+                state.awaited = requests
+                    .peek()
+                    .is_some()
+                    .then(|| state.core.pending() - state.core.pending().div_ceil(4).min(self.queue_rows.div_ceil(4)));
                 state.check()
             });
             taken?;

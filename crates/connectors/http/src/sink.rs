@@ -31,7 +31,11 @@ pub(crate) fn metadata() -> Vec<MetadataKey> {
             DataType::nullable(LogicalType::Map(Box::new(string()), Box::new(string()))),
             "Headers of its request, beside those of the option `headers.*`.",
         ),
-        key("idempotency-key", string(), "Its idempotency key, for the header that `sink.idempotency-key.header` names."),
+        key(
+            "idempotency-key",
+            string(),
+            "Its idempotency key, for the header that `sink.idempotency-key.header` names.",
+        ),
     ]
 }
 
@@ -49,7 +53,8 @@ struct HttpSink {
 /// # Errors
 /// The user's mistakes.
 pub(crate) fn sink(context: &TableContext) -> Result<Box<dyn Sink>> {
-    let mut reader = options::reader(format!("connector '{}' of table {}", context.connector, context.name), &context.options)?;
+    let mut reader =
+        options::reader(format!("connector '{}' of table {}", context.connector, context.name), &context.options)?;
     let options: HttpOptions = reader.read()?;
     if options.parallelism == Some(0) {
         return Err(Error::user("a sink needs a writer").with("option", "sink.parallelism"));
@@ -75,7 +80,8 @@ pub(crate) fn sink(context: &TableContext) -> Result<Box<dyn Sink>> {
     let settings = Settings::new(&options, fixed.as_ref(), fixed_headers, &mut reader)?;
     reader.finish()?;
     if plan.key.is_some() && options.idempotency_header.is_none() {
-        return Err(Error::user("an idempotency key is made, and no header carries it").hint("add 'sink.idempotency-key.header' = 'Idempotency-Key'"));
+        return Err(Error::user("an idempotency key is made, and no header carries it")
+            .hint("add 'sink.idempotency-key.header' = 'Idempotency-Key'"));
     }
     Ok(Box::new(HttpSink { table: context.name.clone(), settings, plan, parallelism: options.parallelism, mode }))
 }
@@ -83,7 +89,8 @@ pub(crate) fn sink(context: &TableContext) -> Result<Box<dyn Sink>> {
 impl Sink for HttpSink {
     fn changelog_mode(&self, query: ChangelogMode) -> ChangelogMode {
         let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete];
-        let both: Vec<RowKind> = kinds.into_iter().filter(|kind| self.mode.contains(*kind) && query.contains(*kind)).collect();
+        let both: Vec<RowKind> =
+            kinds.into_iter().filter(|kind| self.mode.contains(*kind) && query.contains(*kind)).collect();
         ChangelogMode::of(&both)
     }
 
@@ -145,8 +152,12 @@ impl<'a> Table<'a> {
     fn columns(&self, names: &[String], option: &'static str) -> Result<Vec<usize>> {
         let find = |name: &String| {
             self.names.iter().position(|known| known == name).ok_or_else(|| {
-                let guess = nearest(name, self.names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
-                Error::user(format!("the table has no column '{name}'")).with("option", option).hint(format!("{guess}Columns: {}", self.names.join(", ")))
+                let guess = nearest(name, self.names.iter().copied())
+                    .map(|near| format!("did you mean '{near}'? "))
+                    .unwrap_or_default();
+                Error::user(format!("the table has no column '{name}'"))
+                    .with("option", option)
+                    .hint(format!("{guess}Columns: {}", self.names.join(", ")))
             })
         };
         names.iter().map(find).collect()
@@ -174,7 +185,13 @@ impl<'a> Table<'a> {
         Ok(Part::Template(template))
     }
 
-    fn body(&self, options: &HttpOptions, url: &Part, method: &Part, reader: &mut OptionReader) -> Result<Option<BodyPlan>> {
+    fn body(
+        &self,
+        options: &HttpOptions,
+        url: &Part,
+        method: &Part,
+        reader: &mut OptionReader,
+    ) -> Result<Option<BodyPlan>> {
         let Some(name) = &options.format else {
             let unused = |option: &str| {
                 Err(Error::user(format!("'{option}' is about a body, and there is none")).hint("add 'format' = 'json'"))
@@ -205,15 +222,23 @@ impl<'a> Table<'a> {
         let schema = arrow_schema(&fields);
         let format = riverrun_formats::open(reader, "format", name, Arc::clone(&schema))?.into();
         if matches!(options.batch_format, BatchFormat::JsonArray | BatchFormat::Ndjson) && name != "json" {
-            return Err(Error::user(format!("'{}' makes of records what is JSON, and they are '{name}'", options.batch_format))
-                .with("option", "sink.batch.format")
-                .hint("write 'format' = 'json' or 'sink.batch.format' = 'raw'"));
+            return Err(Error::user(format!(
+                "'{}' makes of records what is JSON, and they are '{name}'",
+                options.batch_format
+            ))
+            .with("option", "sink.batch.format")
+            .hint("write 'format' = 'json' or 'sink.batch.format' = 'raw'"));
         }
         Ok(Some(BodyPlan { format, schema, columns, null_is_none: name == "raw" }))
     }
 
     /// Headers without columns, and those with.
-    fn headers(&self, written: &BTreeMap<String, Secret>, options: &HttpOptions, has_body: bool) -> Result<(HeaderMap, Vec<(HeaderName, Template)>)> {
+    fn headers(
+        &self,
+        written: &BTreeMap<String, Secret>,
+        options: &HttpOptions,
+        has_body: bool,
+    ) -> Result<(HeaderMap, Vec<(HeaderName, Template)>)> {
         let (mut fixed, mut headers) = (HeaderMap::new(), Vec::new());
         for (name, value) in written {
             let parsed = header_name(name).map_err(|error| error.with("option", "headers.*"))?;
@@ -243,15 +268,19 @@ impl<'a> Table<'a> {
     fn order(&self, options: &HttpOptions) -> Result<Vec<usize>> {
         match (options.order, &options.order_columns) {
             (Order::None, None) => Ok(Vec::new()),
-            (Order::None, Some(_)) => Err(Error::user("'sink.order.columns' is for 'sink.order' = 'key'").hint("add 'sink.order' = 'key'")),
+            (Order::None, Some(_)) => {
+                Err(Error::user("'sink.order.columns' is for 'sink.order' = 'key'").hint("add 'sink.order' = 'key'"))
+            }
             (Order::Key, Some(names)) => {
                 let columns = self.columns(names, "sink.order.columns")?;
                 columns.iter().try_for_each(|column| self.check_text(*column, "sink.order.columns"))?;
                 Ok(columns)
             }
-            (Order::Key, None) if self.context.primary_key.is_empty() => Err(Error::user("there is no key to put records in order by")
-                .with("option", "sink.order")
-                .hint("add 'sink.order.columns' = '...', or a PRIMARY KEY")),
+            (Order::Key, None) if self.context.primary_key.is_empty() => {
+                Err(Error::user("there is no key to put records in order by")
+                    .with("option", "sink.order")
+                    .hint("add 'sink.order.columns' = '...', or a PRIMARY KEY"))
+            }
             (Order::Key, None) => {
                 self.context.primary_key.iter().try_for_each(|column| self.check_text(*column, "sink.order"))?;
                 Ok(self.context.primary_key.clone())
@@ -261,7 +290,10 @@ impl<'a> Table<'a> {
 
     fn key(&self, options: &HttpOptions) -> Result<Option<KeyPlan>> {
         match (&options.idempotency_columns, self.metadata("idempotency-key")) {
-            (Some(_), Some(_)) => Err(Error::user("the idempotency key comes from 'sink.idempotency-key.columns' and from a metadata column").hint("remove one of them")),
+            (Some(_), Some(_)) => Err(Error::user(
+                "the idempotency key comes from 'sink.idempotency-key.columns' and from a metadata column",
+            )
+            .hint("remove one of them")),
             (None, Some(column)) => Ok(Some(KeyPlan::Column(column))),
             (Some(names), None) => {
                 let columns = self.columns(names, "sink.idempotency-key.columns")?;
@@ -282,6 +314,8 @@ impl<'a> Table<'a> {
             // The record says the host, or a part of it.
             return Ok(None);
         }
-        Url::parse(address).map(Some).map_err(|why| Error::user(format!("'{address}' is not valid: {why}")).with("option", "url"))
+        Url::parse(address)
+            .map(Some)
+            .map_err(|why| Error::user(format!("'{address}' is not valid: {why}")).with("option", "url"))
     }
 }

@@ -103,9 +103,10 @@ fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), String>
     }
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     // `0x7f.1` and `2130706433` are 127.0.0.1 to some resolvers: who means an address writes four numbers.
-    let odd = host.rsplit('.').next().is_some_and(|last| {
-        last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x")
-    });
+    let odd = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x"));
     if host.is_empty() || odd && !host.contains(':') && host.parse::<std::net::Ipv4Addr>().is_err() {
         return Err(format!("'{host}' is neither a name nor an address"));
     }
@@ -154,9 +155,26 @@ mod tests {
     #[test]
     fn what_cannot_be_requested_is_refused_with_the_reason() {
         for text in [
-            "", "h/x", "ftp://h/", "http://", "http:///x", "http://u:p@h/", "http://h:x/", "http://h:0/", "http://h:99999/",
-            "http://[::1/", "http://[1]/", "http://a b/", "http://h/\nX: y", "http://h/\0", "http://ü.de/", "http://0x7f.0.0.1/",
-            "http://2130706433/", "http://127.1/", "http://h\\@evil/", "http://h:80:80/",
+            "",
+            "h/x",
+            "ftp://h/",
+            "http://",
+            "http:///x",
+            "http://u:p@h/",
+            "http://h:x/",
+            "http://h:0/",
+            "http://h:99999/",
+            "http://[::1/",
+            "http://[1]/",
+            "http://a b/",
+            "http://h/\nX: y",
+            "http://h/\0",
+            "http://ü.de/",
+            "http://0x7f.0.0.1/",
+            "http://2130706433/",
+            "http://127.1/",
+            "http://h\\@evil/",
+            "http://h:80:80/",
         ] {
             assert!(Url::parse(text).is_err(), "{text:?}");
         }

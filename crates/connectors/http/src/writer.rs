@@ -12,7 +12,7 @@ use crate::request::Stored;
 use crate::shell::Shell;
 
 /// How often the writer looks whether the job is to fail while no rows come.
-const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 /// Delivers rows.
 pub(crate) struct HttpWriter {

@@ -12,6 +12,8 @@
 //! as the table does not change. Where a table has no primary key, a part that was read halfway is read again from its
 //! beginning.
 //!
+//! **Programs in Rust** write records by a statement of their own: [`JdbcSink`].
+//!
 //! **Types.** Booleans, numbers, strings and byte strings map to the types of that kind. `TIMESTAMP` is a wall clock:
 //! written and read as it is, in the session's time zone where a column is an instant. `TIMESTAMP_LTZ` is an instant:
 //! tables that have one are written and read in sessions whose zone is UTC. A value that does not fit its column is an
@@ -22,15 +24,22 @@ mod calendar;
 mod client;
 mod dialect;
 mod exactly_once;
+mod held;
 mod options;
 mod remote;
 mod retry;
 mod sink;
 mod source;
+mod statement;
 #[cfg(test)]
 mod test_table;
+mod typed;
 mod url;
 mod values;
+
+pub use riverrun_formats::BoxError;
+pub use typed::{JdbcConnectionOptions, JdbcExecutionOptions, JdbcSink, JdbcSinkBuilder, JdbcStatement};
+pub use values::JdbcValue;
 
 use riverrun_base::options::OptionSet;
 use riverrun_connect::Connector;

@@ -1,5 +1,6 @@
 //! The options, as Flink's jdbc connector names them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub(crate) struct Table {
     pub(crate) location: Location,
     pub(crate) name: TableName,
     pub(crate) options: JdbcOptions,
+    /// Whether it is no table of a script, but what the statement of a program writes to: it has no name and no columns.
+    pub(crate) by_statement: bool,
 }
 
 /// The name of a table in a database: parts between dots, as the user wrote them or between quotes.
@@ -151,15 +154,30 @@ impl Table {
         table
     }
 
+    /// What a program's statement writes to.
+    ///
+    /// # Errors
+    /// The user's mistake, with the option and the remedy.
+    pub(crate) fn of_statement(options: BTreeMap<String, String>) -> Result<Self> {
+        let mut reader = OptionReader::new("a JdbcSink", options.clone());
+        let read: JdbcOptions = reader.read()?;
+        reader.finish()?;
+        let location = location(&read)?;
+        let context = TableContext {
+            name: "JdbcSink".to_owned(),
+            columns: Vec::new(),
+            metadata: Vec::new(),
+            primary_key: Vec::new(),
+            options,
+            connector: "jdbc".to_owned(),
+        };
+        let name = TableName { schema: None, table: String::new() };
+        Ok(Self { context, location, name, options: read, by_statement: true })
+    }
+
     fn read(context: &TableContext, reader: &mut OptionReader) -> Result<Self> {
         let options: JdbcOptions = reader.read()?;
-        let mut location =
-            Location::parse(&options.url).map_err(|error| error.with("option", "url").with("table", &context.name))?;
-        location.check_driver(options.driver.as_deref()).map_err(|error| error.with("table", &context.name))?;
-        location.set_credentials(options.username.as_deref(), options.password.as_ref());
-        if options.max_retry_timeout < Duration::from_secs(1) {
-            return Err(Error::user("'connection.max-retry-timeout' must be at least 1 s").with("table", &context.name));
-        }
+        let location = location(&options).map_err(|error| error.with("table", &context.name))?;
         if options.sink_parallelism == Some(0) {
             return Err(Error::user("'sink.parallelism' must be at least 1").with("table", &context.name));
         }
@@ -170,7 +188,7 @@ impl Table {
             check_type(location.system(), column).map_err(|error| error.with("table", &context.name))?;
         }
         let name = TableName::parse(&options.table_name).map_err(|error| error.with("table", &context.name))?;
-        Ok(Self { context: context.clone(), location, name, options })
+        Ok(Self { context: context.clone(), location, name, options, by_statement: false })
     }
 
     /// How `scan.partition.*` cuts a scan; `None` where it is not asked for.
@@ -223,6 +241,17 @@ impl Table {
         }
         Ok(Some(Partitioning { column: index, count, lower, upper }))
     }
+}
+
+/// Where the database is, and how long it may be away.
+fn location(options: &JdbcOptions) -> Result<Location> {
+    let mut location = Location::parse(&options.url).map_err(|error| error.with("option", "url"))?;
+    location.check_driver(options.driver.as_deref())?;
+    location.set_credentials(options.username.as_deref(), options.password.as_ref());
+    if options.max_retry_timeout < Duration::from_secs(1) {
+        return Err(Error::user("'connection.max-retry-timeout' must be at least 1 s"));
+    }
+    Ok(location)
 }
 
 impl TableName {

@@ -11,16 +11,14 @@ use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Commits, Committer, Counter, Flush, Sink, SinkWriter, TableContext, TaskContext};
-use riverrun_data::{Batch, ChangelogMode, RowKind};
+use riverrun_data::{ChangelogMode, RowKind};
 
-use crate::buffer::{Buffer, Reduced};
-use crate::client::{self, Changes, Client, Io};
-use crate::dialect::{self, WriteSql};
+use crate::client::{self, Client, Io};
 use crate::exactly_once;
+use crate::held::{Held, TableRows};
 use crate::options::{Guarantee, Table};
-use crate::remote::{self, RemoteTable, Target};
+use crate::remote::{self, RemoteTable};
 use crate::retry::{FailureKind, Outcome, Retrying};
-use crate::values;
 
 /// So many bytes are written whatever the options say: a buffer has an end.
 pub(crate) const BUFFER_BYTES: usize = 32 << 20;
@@ -99,9 +97,10 @@ pub(crate) fn report_ignored(table: &Table) {
     }
 }
 
-struct Writer {
+/// The writer of at-least-once.
+pub(crate) struct Writer<H> {
     connection: Connection,
-    buffer: Buffer,
+    held: H,
     retrying: Retrying,
     sent: Counter,
 }
@@ -111,20 +110,16 @@ struct Connection {
     table: Table,
     io: Io,
     client: Option<Box<dyn Client>>,
-    target: Target,
-    sql: WriteSql,
 }
 
 impl Connection {
     /// Writes all, or nothing; after a lost connection nobody knows which.
-    fn write(&mut self, reduced: &Reduced) -> Outcome<()> {
+    fn write<H: Held>(&mut self, held: &H, ready: &H::Ready) -> Outcome<()> {
         let client = match &mut self.client {
             Some(client) => client,
             None => self.client.insert(client::connect(&self.table, &self.io)?),
         };
-        let columns = values::columns(&reduced.rows)?;
-        let changes = Changes { columns: &columns, upserts: &reduced.upserts, deletes: &reduced.deletes };
-        let written = client.write(&self.target, &self.sql, &changes);
+        let written = held.write(ready, client.as_mut());
         if written.as_ref().is_err_and(|failure| failure.kind == FailureKind::Connection) {
             self.client = None;
         }
@@ -132,18 +127,25 @@ impl Connection {
     }
 }
 
-impl Writer {
+impl Writer<TableRows> {
     fn open(table: Table, context: &TaskContext) -> Result<Self> {
         let io = Io::new(&table, context)?;
         report_ignored(&table);
         let (client, remote) = open(&table, &io).map_err(|failure| failure.error.with("table", &table.context.name))?;
-        let target = remote::for_writing(&table, &remote)?;
-        Ok(Self {
+        let held = TableRows::new(remote::for_writing(&table, &remote)?);
+        Ok(Self::new(table, io, client, held, context))
+    }
+}
+
+impl<H: Held> Writer<H> {
+    /// A writer by an open connection.
+    pub(crate) fn new(table: Table, io: Io, client: Box<dyn Client>, held: H, context: &TaskContext) -> Self {
+        Self {
             retrying: Retrying::new(&table, context),
-            buffer: Buffer::default(),
+            held,
             sent: context.counters.counter("numRecordsSend"),
-            connection: Connection { sql: dialect::write_sql(&target), client: Some(client), target, io, table },
-        })
+            connection: Connection { client: Some(client), io, table },
+        }
     }
 
     fn options(&self) -> &crate::options::JdbcOptions {
@@ -152,37 +154,37 @@ impl Writer {
 
     fn is_full(&self) -> bool {
         let most = self.options().flush_max_rows;
-        (most > 0 && self.buffer.rows() >= most) || self.buffer.bytes() >= BUFFER_BYTES
+        (most > 0 && self.held.rows() >= most) || self.held.bytes() >= BUFFER_BYTES
     }
 
     /// Writes what is held, and returns when the database has committed it.
     fn write_held(&mut self) -> Result<()> {
-        let connection = &mut self.connection;
-        let Some(reduced) = self.buffer.reduce(&connection.target.key)? else { return Ok(()) };
-        let rows = self.buffer.rows();
+        let (connection, held) = (&mut self.connection, &self.held);
+        let Some(ready) = held.ready()? else { return Ok(()) };
+        let rows = held.rows();
         self.retrying.run(&format!("{rows} rows are written"), || {
-            connection.write(&reduced).map_err(|mut failure| {
+            connection.write(held, &ready).map_err(|mut failure| {
                 if !failure.error.is_canceled() {
-                    failure.error = failure.error.with("database table", &connection.target.table).with("rows", rows);
+                    failure.error = held.placed(failure.error).with("rows", rows);
                 }
                 failure
             })
         })?;
         self.sent.add(rows as u64);
-        self.buffer.clear();
+        self.held.clear();
         Ok(())
     }
 }
 
-impl SinkWriter for Writer {
-    fn write(&mut self, batch: Batch) -> Result<()> {
-        self.buffer.push(batch);
+impl<H: Held> SinkWriter<H::Batch> for Writer<H> {
+    fn write(&mut self, batch: H::Batch) -> Result<()> {
+        self.held.push(batch)?;
         if self.is_full() { self.write_held() } else { Ok(()) }
     }
 
     fn deadline(&self) -> Option<Instant> {
         let interval = self.options().flush_interval;
-        if interval == Duration::ZERO { None } else { self.buffer.since()?.checked_add(interval) }
+        if interval == Duration::ZERO { None } else { self.held.since()?.checked_add(interval) }
     }
 
     fn tick(&mut self) -> Result<()> {

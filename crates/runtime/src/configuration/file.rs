@@ -23,7 +23,6 @@ const OF_FLINKS_PROCESSES: &[&str] = &[
     "execution.attached",
     "execution.batch.",
     "execution.batch-",
-    "execution.buffer-timeout",
     "execution.job-listeners",
     "execution.shutdown-on-",
     "execution.target",

@@ -26,6 +26,9 @@ riverrun_base::options! {
         "pipeline.name" => name: Option<String>,
         /// Whether operators are fused into one thread where they can be.
         "pipeline.operator-chaining.enabled" | "pipeline.operator-chaining" => operator_chaining: bool = "true",
+        /// How long records wait for others to travel with. They never do, so only 0 makes a difference: each record travels alone, and a
+        /// barrier waits behind one at most, where a function is slow.
+        "execution.buffer-timeout.interval" | "execution.buffer-timeout" => buffer_timeout: Duration = "100 ms",
         /// How long a task may take to react to the end of its job.
         "task.cancellation.timeout" => cancellation_timeout: Duration = "180 s",
     }
@@ -92,6 +95,7 @@ impl JobConfiguration {
             max_parallelism: self.pipeline.max_parallelism,
             operator_chaining: self.pipeline.operator_chaining,
             cancellation_timeout: self.pipeline.cancellation_timeout,
+            source_batch_rows: if self.pipeline.buffer_timeout.is_zero() { 1 } else { usize::MAX },
             ..JobSettings::default()
         }
     }

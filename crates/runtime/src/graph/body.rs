@@ -1,6 +1,8 @@
 //! What a node does, with its types behind a trait: the only place where types are erased, when a job is started.
 
 use std::any::Any;
+use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,8 @@ use riverrun_base::{Error, Result};
 use riverrun_connect::{Commits, Committer, Sink, Source, SplitEnumerator, TaskContext};
 
 use crate::gate::{Gate, GateControl};
-use crate::task::{Link, OperatorLink, SinkLink, SourceTask, TaskBuild, erase, run_gate};
+use crate::job::{ErasedInput, erase_input};
+use crate::task::{Link, OperatorLink, SinkLink, SourceTask, Stepped, TaskBuild, erase, run_gate, stepped};
 use crate::{Data, Operator, OperatorContext, SplitOperator};
 
 /// A node as the job's threads see it.
@@ -17,10 +20,19 @@ pub(crate) trait Body: Send + Sync {
     fn gates(&self, channels: &[usize], capacity: usize) -> Gates;
 
     /// The node as a link of a chain: an erased `Box<dyn Link<I>>`.
-    fn link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Any>>;
+    fn link(&self, build: &TaskBuild, node: usize) -> Result<Box<dyn Any>>;
 
     /// Runs the task whose head the node is, to its end.
-    fn run(&self, build: &TaskBuild<'_>, node: usize) -> Result<()>;
+    fn run(&self, build: &TaskBuild, node: usize) -> Result<()>;
+
+    /// The task whose head the node is, as one that is told its steps.
+    fn stepped(&self, build: Rc<TaskBuild>, node: usize) -> Result<Box<dyn Stepped>>;
+
+    /// Where what is given to an input goes; `None` for other nodes.
+    fn input(&self, build: &TaskBuild, node: usize) -> Result<Option<ErasedInput>> {
+        let (_, _) = (build, node);
+        Ok(None)
+    }
 
     /// When the rows of a sink become visible by commits; never, for other nodes.
     fn commits(&self) -> Commits {
@@ -74,16 +86,20 @@ impl<B0: Data, B: Data> Body for SourceBody<B0, B> {
         Gates::new::<B>(&[], 0)
     }
 
-    fn link(&self, _: &TaskBuild<'_>, _: usize) -> Result<Box<dyn Any>> {
+    fn link(&self, _: &TaskBuild, _: usize) -> Result<Box<dyn Any>> {
         Err(Error::internal("a source has no input"))
     }
 
-    fn run(&self, build: &TaskBuild<'_>, node: usize) -> Result<()> {
+    fn run(&self, build: &TaskBuild, node: usize) -> Result<()> {
         let link = build.outputs::<B>(node)?;
         let context = build.enter(node);
         let split_operator = (self.split_operator)(&context)?;
         let reader = self.source.reader(&context.task_context())?;
         SourceTask::new(build, node, reader, split_operator, link, self.idle_timeout)?.run()
+    }
+
+    fn stepped(&self, _: Rc<TaskBuild>, _: usize) -> Result<Box<dyn Stepped>> {
+        Err(Error::user("a harness reads no source").hint("give it the records that the source would bring"))
     }
 
     fn enumerator(&self, context: &TaskContext) -> Result<Option<Box<dyn SplitEnumerator>>> {
@@ -96,7 +112,7 @@ pub(crate) struct OperatorBody<I, O> {
 }
 
 impl<I: Data, O: Data> OperatorBody<I, O> {
-    fn typed_link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Link<I>>> {
+    fn typed_link(&self, build: &TaskBuild, node: usize) -> Result<Box<dyn Link<I>>> {
         let out = build.outputs::<O>(node)?;
         let context = build.enter(node);
         let mut operator = (self.factory)(&context)?;
@@ -113,12 +129,17 @@ impl<I: Data, O: Data> Body for OperatorBody<I, O> {
         Gates::new::<I>(channels, capacity)
     }
 
-    fn link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Any>> {
+    fn link(&self, build: &TaskBuild, node: usize) -> Result<Box<dyn Any>> {
         self.typed_link(build, node).map(erase)
     }
 
-    fn run(&self, build: &TaskBuild<'_>, node: usize) -> Result<()> {
+    fn run(&self, build: &TaskBuild, node: usize) -> Result<()> {
         run_gate(build, node, self.typed_link(build, node)?)
+    }
+
+    fn stepped(&self, build: Rc<TaskBuild>, node: usize) -> Result<Box<dyn Stepped>> {
+        let link = self.typed_link(&build, node)?;
+        stepped(build, node, link)
     }
 }
 
@@ -127,7 +148,7 @@ pub(crate) struct SinkBody<B> {
 }
 
 impl<B: Data> SinkBody<B> {
-    fn typed_link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Link<B>>> {
+    fn typed_link(&self, build: &TaskBuild, node: usize) -> Result<Box<dyn Link<B>>> {
         let mut writer = self.sink.writer(&build.enter(node).task_context())?;
         let entries = build.execution.restored_sink(node, build.subtask)?;
         if !entries.is_empty() {
@@ -150,11 +171,41 @@ impl<B: Data> Body for SinkBody<B> {
         Gates::new::<B>(channels, capacity)
     }
 
-    fn link(&self, build: &TaskBuild<'_>, node: usize) -> Result<Box<dyn Any>> {
+    fn link(&self, build: &TaskBuild, node: usize) -> Result<Box<dyn Any>> {
         self.typed_link(build, node).map(erase)
     }
 
-    fn run(&self, build: &TaskBuild<'_>, node: usize) -> Result<()> {
+    fn run(&self, build: &TaskBuild, node: usize) -> Result<()> {
         run_gate(build, node, self.typed_link(build, node)?)
+    }
+
+    fn stepped(&self, build: Rc<TaskBuild>, node: usize) -> Result<Box<dyn Stepped>> {
+        let link = self.typed_link(&build, node)?;
+        stepped(build, node, link)
+    }
+}
+
+/// What stands for a source in a harness.
+pub(crate) struct InputBody<B>(pub(crate) PhantomData<fn() -> B>);
+
+impl<B: Data> Body for InputBody<B> {
+    fn gates(&self, _: &[usize], _: usize) -> Gates {
+        Gates::new::<B>(&[], 0)
+    }
+
+    fn link(&self, _: &TaskBuild, _: usize) -> Result<Box<dyn Any>> {
+        Err(Error::internal("an input has no input"))
+    }
+
+    fn run(&self, _: &TaskBuild, _: usize) -> Result<()> {
+        Err(Error::user("a graph with an input runs in a harness only"))
+    }
+
+    fn stepped(&self, _: Rc<TaskBuild>, _: usize) -> Result<Box<dyn Stepped>> {
+        Err(Error::internal("an input takes no steps"))
+    }
+
+    fn input(&self, build: &TaskBuild, node: usize) -> Result<Option<ErasedInput>> {
+        build.outputs::<B>(node).map(|link| Some(erase_input(link)))
     }
 }

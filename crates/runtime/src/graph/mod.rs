@@ -6,6 +6,7 @@ mod settings;
 mod stream;
 mod wire;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub use settings::{JobSettings, NodeSettings};
 pub use stream::Stream;
 pub(crate) use wire::{Ship, Wire, WireEnd};
 
-use crate::graph::body::{OperatorBody, SinkBody, SourceBody};
+use crate::graph::body::{InputBody, OperatorBody, SinkBody, SourceBody};
 use crate::graph::wire::TypedWire;
 use crate::{Attempt, Data, Exchange, JobHandle, Operator, OperatorContext, OperatorKind, SplitOperator};
 
@@ -90,6 +91,11 @@ impl JobGraph {
         let idle_timeout = idle_timeout.filter(|timeout| !timeout.is_zero());
         let body = SourceBody { source: Arc::from(source), idle_timeout, split_operator: Box::new(split_operator) };
         Stream::of(self.add(settings, OperatorKind::Source, parallelism, Vec::new(), Box::new(body)))
+    }
+
+    /// Adds what stands for a source in a [`Harness`](crate::Harness); it has one subtask.
+    pub fn input<B: Data>(&mut self, settings: NodeSettings) -> Stream<B> {
+        Stream::of(self.add(settings, OperatorKind::Source, 1, Vec::new(), Box::new(InputBody::<B>(PhantomData))))
     }
 
     /// Adds an operator. `factory` makes one for each subtask, in the thread that will own it.

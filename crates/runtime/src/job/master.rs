@@ -17,7 +17,6 @@ use super::checkpoints::{CommitEvent, Committers, Durable, NodeIdentity, StoreEv
 use super::handle::{JobControl, JobHandle, JobShared};
 use super::running::{Running, RunningEnd};
 use crate::crash::crash_point;
-use crate::graph::Plan;
 use crate::{JobGraph, JobSummary};
 
 /// What the master is told.
@@ -75,14 +74,7 @@ struct Master {
 
 /// Starts a job; see [`JobGraph::start`].
 pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
-    let plan = Plan::of(&graph)?;
-    let nodes = graph.nodes.iter().zip(&plan.uids).map(|(node, uid)| NodeIdentity {
-        uid: uid.to_string(),
-        name: node.settings.name.clone(),
-        kind: node.kind,
-        parallelism: node.parallelism,
-    });
-    let nodes: Vec<NodeIdentity> = nodes.collect();
+    let nodes = NodeIdentity::all(&graph)?;
     let sinks = committing_sinks(&graph)?;
     let durable = Durable::open(&graph)?;
     let id = durable

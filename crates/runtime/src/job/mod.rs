@@ -3,6 +3,7 @@
 mod attempt;
 mod checkpoints;
 mod handle;
+mod harness;
 mod master;
 mod restoration;
 mod running;
@@ -17,6 +18,8 @@ use riverrun_protocol::JobStatus;
 pub(crate) use attempt::{Assignments, AttemptSetup, Execution};
 pub use attempt::{Attempt, AttemptControl, AttemptEvent};
 pub use handle::{JobControl, JobHandle};
+pub use harness::Harness;
+pub(crate) use harness::{ErasedInput, erase_input};
 pub(crate) use master::start;
 pub(crate) use restoration::Restoration;
 pub use restoration::StoredSplits;

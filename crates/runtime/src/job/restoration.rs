@@ -147,9 +147,8 @@ pub(crate) fn encode_entries(entries: &[Vec<u8>]) -> Vec<u8> {
 fn decode_entries(mut bytes: &[u8], uid: &str) -> Result<Vec<Vec<u8>>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
-        let entry = get(&mut bytes).ok_or_else(|| {
-            Error::data("the rows of a sink in a checkpoint cannot be read").with("operator", uid)
-        })?;
+        let entry = get(&mut bytes)
+            .ok_or_else(|| Error::data("the rows of a sink in a checkpoint cannot be read").with("operator", uid))?;
         entries.push(entry.to_vec());
     }
     Ok(entries)

@@ -64,6 +64,7 @@ impl<'a> Running<'a> {
             job: job.context(takeover.as_ref()),
             restoration: takeover.as_ref().and_then(|takeover| takeover.restoration.clone()),
             waits_for_last_barrier: durable.is_some(),
+            clock: crate::Clock::System,
         };
         let checkpoints = match (durable, takeover) {
             (Some(durable), Some(takeover)) => Some((durable, takeover)),

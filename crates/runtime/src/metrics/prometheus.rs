@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write};
 
+use riverrun_connect::Measure;
+
 use super::{MetricsSnapshot, OperatorSnapshot, TaskSnapshot};
 
 /// Where a metric comes from, and its value.
@@ -51,7 +53,46 @@ pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
         });
         family(&mut text, &format!("{TASK}task_operator_{}", metric_name(name)), "counter", samples);
     }
+    let mut names: Vec<&str> =
+        operators().flat_map(|(_, _, operator)| operator.measures.iter().map(|(name, _)| *name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let measured = operators().flat_map(|(job, task, operator)| {
+            let measures = operator.measures.iter().filter(|(measure, _)| *measure == name);
+            measures.map(move |(_, measure)| (operator_labels(job, task, operator), measure))
+        });
+        measure_family(&mut text, &format!("{TASK}task_operator_{}", metric_name(name)), measured);
+    }
     text
+}
+
+/// The quantiles that Flink's reporter tells of a histogram.
+const QUANTILES: [f64; 6] = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999];
+
+/// Gauges, meters (their rates, as Flink's reporter has it) and histograms of a name, whose kind is that of the first.
+fn measure_family<'a>(text: &mut String, name: &str, measured: impl Iterator<Item = (String, &'a Measure)>) {
+    let mut of_gauges = Vec::new();
+    let mut of_histograms = String::new();
+    for (labels, measure) in measured {
+        match measure {
+            Measure::Gauge(value) | Measure::Meter { rate: value, .. } => of_gauges.push((labels, value.to_string())),
+            Measure::Histogram(known) => {
+                for quantile in QUANTILES {
+                    let value = known.quantile(quantile);
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(of_histograms, "{name}{{{labels},quantile=\"{quantile}\"}} {value}");
+                }
+                let _ = writeln!(of_histograms, "{name}_count{{{labels}}} {}", known.count());
+            }
+            Measure::Accumulator(_) => {}
+        }
+    }
+    if of_gauges.is_empty() && !of_histograms.is_empty() {
+        let _ = writeln!(text, "# TYPE {name} summary");
+        text.push_str(&of_histograms);
+    }
+    family(text, name, "gauge", of_gauges.into_iter());
 }
 
 /// Restarts and checkpoints: gauges all, as in Flink. Of the last checkpoint nothing is said while there is none.
@@ -114,6 +155,7 @@ fn metric_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use std::time::Duration;
 
     use riverrun_protocol::{CheckpointId, JobStatus};
@@ -123,6 +165,10 @@ mod tests {
 
     #[test]
     fn the_text_has_flinks_names_and_escaped_labels() {
+        let measures = riverrun_connect::Measures::default();
+        measures.gauge("queue-length").unwrap().set(2.5);
+        (1..=9).for_each(|value| measures.histogram("latency").unwrap().update(value));
+        measures.accumulator::<u8>("sum").unwrap();
         let operator = OperatorSnapshot {
             name: "Source: \"t\"".into(),
             kind: OperatorKind::Source,
@@ -134,6 +180,7 @@ mod tests {
             output_watermark: Some(-1),
             watermark_lag: None,
             counters: vec![("numRecordsInErrors", 2)],
+            measures: measures.snapshot(),
         };
         let task = TaskSnapshot {
             name: "Source: \"t\"".into(),
@@ -173,9 +220,21 @@ mod tests {
             format!(
                 "flink_taskmanager_job_task_operator_numRecordsInErrors{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 2"
             ),
+            "# TYPE flink_taskmanager_job_task_operator_queue_length gauge".to_owned(),
+            format!(
+                "flink_taskmanager_job_task_operator_queue_length{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 2.5"
+            ),
+            "# TYPE flink_taskmanager_job_task_operator_latency summary".to_owned(),
+            format!(
+                "flink_taskmanager_job_task_operator_latency{{{labels},operator_name=\"Source: \\\"t\\\"\",quantile=\"0.5\"}} 5"
+            ),
+            format!(
+                "flink_taskmanager_job_task_operator_latency_count{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 9"
+            ),
         ] {
             assert!(lines.contains(&expected.as_str()), "{expected}\nis not in\n{text}");
         }
+        assert!(!text.contains("operator_sum"), "{text}");
         assert!(!text.contains("currentInputWatermark") && !text.contains("inPoolUsage"), "{text}");
     }
 

@@ -114,6 +114,7 @@ fn operator(name: &str, kind: OperatorKind, metrics: &OperatorMetrics, now: Time
             .filter(|watermark| *watermark != MAX_WATERMARK)
             .map(|watermark| now.saturating_sub(watermark)),
         counters: metrics.counters.snapshot(),
+        measures: metrics.counters.measures().snapshot(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use riverrun_connect::Measure;
 use riverrun_protocol::{CheckpointId, JobStatus, Timestamp};
 
 /// Everything a job measures, at one moment.
@@ -94,6 +95,8 @@ pub struct OperatorSnapshot {
     pub watermark_lag: Option<i64>,
     /// The counters of operator and connector, by name.
     pub counters: Vec<(&'static str, u64)>,
+    /// What else they measure, by name.
+    pub measures: Vec<(&'static str, Measure)>,
 }
 
 /// What an operator is.

@@ -9,7 +9,6 @@ use riverrun_protocol::{MAX_WATERMARK, NO_WATERMARK, Timestamp};
 use crate::metrics::OperatorMetrics;
 use crate::state::{Frozen, NodeState, SnapshotRequest};
 use crate::task::Probe;
-use crate::time::{instant_of, now_millis};
 use crate::{Barrier, Data, EventTime, Operator, Output};
 
 /// What takes elements in a chain: an operator with all that follows it, a sink, or the way to another task.
@@ -144,12 +143,12 @@ impl<I: Data, O: Data> Link<I> for OperatorLink<I, O> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        earlier(self.operator.deadline().map(instant_of), self.out.next.deadline())
+        earlier(self.operator.deadline().and_then(|time| self.probe.clock.instant_of(time)), self.out.next.deadline())
     }
 
     fn on_time(&mut self) -> Result<()> {
         if let Some(deadline) = self.operator.deadline() {
-            let now = now_millis();
+            let now = self.probe.clock.now();
             if deadline <= now {
                 self.run(|operator, out| operator.on_processing_time(now, out))?;
                 self.pass_on_event_time()?;

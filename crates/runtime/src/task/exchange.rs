@@ -25,7 +25,10 @@ enum Route<B> {
     /// All to one.
     To(usize),
     /// To one after another of a range, this one next.
-    InTurn { next: usize, of: Range<usize> },
+    InTurn {
+        next: usize,
+        of: Range<usize>,
+    },
     ToAll,
     ByKeyGroup {
         partitioner: Partitioner<B>,
@@ -34,7 +37,10 @@ enum Route<B> {
         /// Of a batch's rows: the key groups, then the consumers.
         targets: Vec<u32>,
     },
-    Directed { director: Director<B>, targets: Vec<u32> },
+    Directed {
+        director: Director<B>,
+        targets: Vec<u32>,
+    },
 }
 
 impl<B: Data> ExchangeLink<B> {

@@ -1,5 +1,7 @@
 //! A task that reads from a gate.
 
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,25 +15,27 @@ use crate::task::{Link, TaskBuild, pass_on};
 use crate::{Barrier, Data, Element};
 
 /// Runs the chain behind `link` on what comes into the gate of `node`, until all its channels have ended.
-pub(crate) fn run_gate<B: Data>(build: &TaskBuild<'_>, node: usize, link: Box<dyn Link<B>>) -> Result<()> {
-    let gate = build.gate::<B>(node)?;
-    let channels = gate.channels();
-    let mut task = GateTask {
-        build,
-        gate,
-        link,
-        watermarks: WatermarkMerge::new(channels),
-        alignment: BarrierAlignment::new(channels),
-        open: channels,
-    };
+pub(crate) fn run_gate<B: Data>(build: &TaskBuild, node: usize, link: Box<dyn Link<B>>) -> Result<()> {
+    let mut task = GateTask::new(build, node, link)?;
     while task.open > 0 {
         task.step()?;
     }
     task.link.end()
 }
 
-struct GateTask<'a, B> {
-    build: &'a TaskBuild<'a>,
+/// A task that takes a step when it is told to, and never waits.
+pub(crate) trait Stepped {
+    /// Takes an element, if there is one, or does what is due; answers whether there was anything to do.
+    fn try_step(&mut self) -> Result<bool>;
+}
+
+/// The task of a gate as one that is told its steps.
+pub(crate) fn stepped<B: Data>(build: Rc<TaskBuild>, node: usize, link: Box<dyn Link<B>>) -> Result<Box<dyn Stepped>> {
+    Ok(Box::new(GateTask::new(build, node, link)?))
+}
+
+struct GateTask<B, T> {
+    build: T,
     gate: Arc<Gate<B>>,
     link: Box<dyn Link<B>>,
     watermarks: WatermarkMerge,
@@ -40,7 +44,34 @@ struct GateTask<'a, B> {
     open: usize,
 }
 
-impl<B: Data> GateTask<'_, B> {
+impl<B: Data, T: Deref<Target = TaskBuild>> Stepped for GateTask<B, T> {
+    fn try_step(&mut self) -> Result<bool> {
+        if self.open == 0 {
+            return Ok(false);
+        }
+        let deadline = self.link.deadline();
+        let now = Instant::now();
+        let due = deadline.is_some_and(|deadline| deadline <= now);
+        if due {
+            self.link.on_time()?;
+        }
+        let Some((channel, element)) = self.gate.receive(Some(now), &self.build.metrics)? else { return Ok(due) };
+        self.take(channel, element)?;
+        if self.open == 0 {
+            self.link.end()?;
+        }
+        Ok(true)
+    }
+}
+
+impl<B: Data, T: Deref<Target = TaskBuild>> GateTask<B, T> {
+    fn new(build: T, node: usize, link: Box<dyn Link<B>>) -> Result<Self> {
+        let gate = build.gate::<B>(node)?;
+        let channels = gate.channels();
+        let (watermarks, alignment) = (WatermarkMerge::new(channels), BarrierAlignment::new(channels));
+        Ok(Self { build, gate, link, watermarks, alignment, open: channels })
+    }
+
     /// Does what is due, then waits for one element, or until something is due.
     fn step(&mut self) -> Result<()> {
         let mut deadline = self.link.deadline();
@@ -90,7 +121,7 @@ impl<B: Data> GateTask<'_, B> {
                     self.build.acknowledge(barrier, states);
                 }
                 Action::Abort(checkpoint) => {
-                    let build = self.build;
+                    let build = &*self.build;
                     build.execution.shared.tell(AttemptEvent::Declined { checkpoint, task: build.task });
                 }
             }

@@ -18,7 +18,7 @@ use riverrun_protocol::watermark::{Change, Changes};
 use chain::{Discard, FanOut};
 pub(crate) use chain::{Link, OperatorLink};
 pub(crate) use exchange::ExchangeLink;
-pub(crate) use input::run_gate;
+pub(crate) use input::{Stepped, run_gate, stepped};
 pub(crate) use mailbox::{AfterBarrier, AssignedSplit, Mailbox};
 pub(crate) use sink::SinkLink;
 pub(crate) use source::SourceTask;
@@ -31,8 +31,8 @@ use crate::state::NodeState;
 use crate::{Barrier, Clock, Data, KeyGroupRange, OperatorContext};
 
 /// One task, and what its thread needs to make its operators.
-pub(crate) struct TaskBuild<'a> {
-    pub(crate) execution: &'a Execution,
+pub(crate) struct TaskBuild {
+    pub(crate) execution: Arc<Execution>,
     /// The node at the head of the chain.
     pub(crate) head: usize,
     pub(crate) subtask: usize,
@@ -55,6 +55,8 @@ pub(crate) struct Probe {
     /// Whether its input comes from another task.
     pub(crate) is_head: bool,
     pub(crate) metrics: Arc<OperatorMetrics>,
+    /// The time of day.
+    pub(crate) clock: Clock,
 }
 
 impl Probe {
@@ -81,7 +83,7 @@ impl Probe {
     }
 }
 
-impl TaskBuild<'_> {
+impl TaskBuild {
     /// The context of a node's operator; from now on the node's code runs.
     pub(crate) fn enter(&self, node: usize) -> OperatorContext {
         self.current.store(node, Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl TaskBuild<'_> {
             cancellation: self.execution.shared.cancellation.clone(),
             counters: self.operator_metrics(node).counters.clone(),
             job: self.execution.job_context(node),
-            clock: Clock::System,
+            clock: self.execution.clock.clone(),
         }
     }
 
@@ -106,6 +108,7 @@ impl TaskBuild<'_> {
             current: Arc::clone(&self.current),
             wants_full: Arc::clone(&self.wants_full),
             is_head: node == self.head,
+            clock: self.execution.clock.clone(),
             metrics: self.operator_metrics(node),
         }
     }
@@ -116,7 +119,7 @@ impl TaskBuild<'_> {
 
     /// Where a node's results go: into chained operators, other tasks' gates, or nowhere.
     pub(crate) fn outputs<B: Data>(&self, node: usize) -> Result<Box<dyn Link<B>>> {
-        let Execution { graph, plan, gates, .. } = self.execution;
+        let Execution { graph, plan, gates, .. } = &*self.execution;
         let mut links: Vec<Box<dyn Link<B>>> = Vec::new();
         for (consumer, input) in &plan.outputs[node] {
             let to = &graph.nodes[*consumer];
@@ -145,6 +148,12 @@ impl TaskBuild<'_> {
         })
     }
 
+    /// An error of the task, with the operator whose code ran last.
+    pub(crate) fn told(&self, error: Error) -> Error {
+        let node = &self.execution.graph.nodes[self.current.load(Ordering::Relaxed)];
+        error.with("operator", format!("{} ({}/{})", node.settings.name, self.subtask + 1, node.parallelism))
+    }
+
     /// The gate of this task.
     pub(crate) fn gate<B: Data>(&self, node: usize) -> Result<Arc<Gate<B>>> {
         let gates = self.execution.gates[node].as_ref().map(crate::graph::Gates::typed::<B>).transpose()?;
@@ -167,7 +176,7 @@ pub(crate) fn erase<B: Data>(link: Box<dyn Link<B>>) -> Box<dyn Any> {
     Box::new(link)
 }
 
-fn restore<B: Data>(erased: Box<dyn Any>) -> Result<Box<dyn Link<B>>> {
+pub(crate) fn restore<B: Data>(erased: Box<dyn Any>) -> Result<Box<dyn Link<B>>> {
     let link = erased.downcast::<Box<dyn Link<B>>>();
     link.map(|link| *link).map_err(|_| Error::internal("a stream's batches are not those its consumer takes"))
 }

@@ -26,7 +26,7 @@ const BREATH: Duration = Duration::from_millis(1);
 
 /// Reads the splits of one subtask of a source.
 pub(crate) struct SourceTask<'a, B0, B> {
-    build: &'a TaskBuild<'a>,
+    build: &'a TaskBuild,
     probe: Probe,
     reader: Box<dyn SourceReader<B0>>,
     split_operator: Box<dyn SplitOperator<B0, B>>,
@@ -97,7 +97,7 @@ enum Next {
 
 impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
     pub(crate) fn new(
-        build: &'a TaskBuild<'a>,
+        build: &'a TaskBuild,
         node: usize,
         reader: Box<dyn SourceReader<B0>>,
         split_operator: Box<dyn SplitOperator<B0, B>>,

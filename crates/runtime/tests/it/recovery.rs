@@ -290,7 +290,8 @@ fn rows_on_their_way_in_a_sink_come_back_from_its_checkpoint_at_any_parallelism(
         let mut done = sink.done.lock().unwrap().clone();
         done.sort_unstable();
         done.dedup();
-        let all: Vec<u64> = (0..splits).flat_map(|split| (0..ROWS).map(move |value| number(split, value).value)).collect();
+        let all: Vec<u64> =
+            (0..splits).flat_map(|split| (0..ROWS).map(move |value| number(split, value).value)).collect();
         assert_eq!(done, all, "seed {seed}");
     }
     assert!(restored > 0, "no run was cut short");

@@ -29,7 +29,7 @@ pub(crate) fn declare_table(catalog: &Catalog, statement: &CreateTable) -> Resul
     }
     let inherited = table.columns.len();
     add_columns(&mut table, statement, inherited)?;
-    bind_computed_columns(&mut table, statement)?;
+    bind_computed_columns(catalog, &mut table, statement)?;
     if !statement.primary_key.is_empty() {
         table.primary_key = primary_key(&table, &statement.primary_key)?;
     }
@@ -37,7 +37,7 @@ pub(crate) fn declare_table(catalog: &Catalog, statement: &CreateTable) -> Resul
         table.columns[key].data_type.nullable = false;
     }
     if let Some(watermark) = &statement.watermark {
-        table.watermark = Some(declare_watermark(&table, &watermark.column, &watermark.strategy)?);
+        table.watermark = Some(declare_watermark(catalog, &table, &watermark.column, &watermark.strategy)?);
     }
     let warning = (!statement.primary_key.is_empty() && statement.key_enforced.is_none()).then(|| {
         format!("the PRIMARY KEY of {} is taken as NOT ENFORCED: Flink does not own the data, so nobody enforces it. Write PRIMARY KEY (...) NOT ENFORCED.", table.name)
@@ -81,7 +81,7 @@ fn add_columns(table: &mut Table, statement: &CreateTable, inherited: usize) -> 
     Ok(())
 }
 
-fn bind_computed_columns(table: &mut Table, statement: &CreateTable) -> Result<()> {
+fn bind_computed_columns(catalog: &Catalog, table: &mut Table, statement: &CreateTable) -> Result<()> {
     let delivered: Vec<Field> = table
         .columns
         .iter()
@@ -96,7 +96,7 @@ fn bind_computed_columns(table: &mut Table, statement: &CreateTable) -> Result<(
         .collect();
     for column in &mut table.columns {
         let TableColumnKind::Computed { expr, proctime } = &mut column.kind else { continue };
-        let bound = Binder::new(&delivered).bind(expr).map_err(|error| {
+        let bound = Binder::new(&delivered).knowing(&catalog.functions).bind(expr).map_err(|error| {
             if computed.iter().any(|name| error.message().contains(&format!("'{}'", name.value))) {
                 error.hint("a computed column can refer to physical and metadata columns only")
             } else {
@@ -131,7 +131,12 @@ fn primary_key(table: &Table, names: &[Ident]) -> Result<Vec<usize>> {
     Ok(key)
 }
 
-fn declare_watermark(table: &Table, column: &Ident, strategy: &sqlparser::ast::Expr) -> Result<Watermark> {
+fn declare_watermark(
+    catalog: &Catalog,
+    table: &Table,
+    column: &Ident,
+    strategy: &sqlparser::ast::Expr,
+) -> Result<Watermark> {
     let index = find(table, column, "the WATERMARK")?;
     let data_type = &table.columns[index].data_type;
     if !matches!(data_type.logical, LogicalType::Timestamp(0..=3) | LogicalType::TimestampLtz(0..=3)) {
@@ -144,7 +149,7 @@ fn declare_watermark(table: &Table, column: &Ident, strategy: &sqlparser::ast::E
     }
     let fields: Vec<Field> =
         table.columns.iter().map(|column| Field::new(column.name.clone(), column.data_type.clone())).collect();
-    let bound = Binder::new(&fields).bind(strategy)?;
+    let bound = Binder::new(&fields).knowing(&catalog.functions).bind(strategy)?;
     if !bound.data_type.logical.is_timestamp() {
         let error = Error::user(format!(
             "Invalid data type of expression for watermark definition: it must be TIMESTAMP(p) or TIMESTAMP_LTZ(p), but is {}",

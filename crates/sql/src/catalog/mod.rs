@@ -11,7 +11,9 @@ use riverrun_base::{Result, nearest};
 use sqlparser::ast::{Ident, ObjectName, Query};
 use sqlparser::tokenizer::Span;
 
+use crate::functions::UserFunctions;
 use crate::parser::{ObjectKind, error_at};
+use crate::plan::Rel;
 
 pub(crate) use declare::declare_table;
 pub(crate) use describe::{ColumnDescription, describe, show_create};
@@ -27,6 +29,8 @@ pub(crate) enum Object {
     Table(Arc<Table>),
     /// A named query.
     View(Arc<View>),
+    /// A query that a program has planned and named.
+    Relation(Arc<Rel>),
 }
 
 /// A named query.
@@ -58,7 +62,11 @@ impl View {
 
 /// The objects by name. Names are case-sensitive, as in Flink.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Catalog(BTreeMap<String, Object>);
+pub(crate) struct Catalog {
+    objects: BTreeMap<String, Object>,
+    /// The functions of a program.
+    pub(crate) functions: UserFunctions,
+}
 
 impl Catalog {
     /// What a name in a query means.
@@ -67,12 +75,14 @@ impl Catalog {
     /// Nothing has this name; the error shows the nearest.
     pub(crate) fn get(&self, name: &ObjectName) -> Result<Object> {
         let ident = local_name(name)?;
-        self.0.get(&ident.value).cloned().ok_or_else(|| {
+        self.objects.get(&ident.value).cloned().ok_or_else(|| {
             let error = error_at(ident.span, format!("Object '{}' not found", ident.value));
-            match nearest(&ident.value, self.0.keys().map(String::as_str)) {
+            match nearest(&ident.value, self.objects.keys().map(String::as_str)) {
                 Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None if self.0.is_empty() => error.hint("no table has been created; write CREATE TABLE first"),
-                None => error.hint(format!("there are: {}", self.0.keys().cloned().collect::<Vec<_>>().join(", "))),
+                None if self.objects.is_empty() => error.hint("no table has been created; write CREATE TABLE first"),
+                None => {
+                    error.hint(format!("there are: {}", self.objects.keys().cloned().collect::<Vec<_>>().join(", ")))
+                }
             }
         })
     }
@@ -83,14 +93,14 @@ impl Catalog {
     /// The name is taken.
     pub(crate) fn add(&mut self, name: &ObjectName, object: Object, if_not_exists: bool) -> Result<()> {
         let ident = local_name(name)?;
-        if self.0.contains_key(&ident.value) {
+        if self.objects.contains_key(&ident.value) {
             return if if_not_exists {
                 Ok(())
             } else {
                 Err(error_at(ident.span, format!("{} already exists", ident.value)))
             };
         }
-        self.0.insert(ident.value.clone(), object);
+        self.objects.insert(ident.value.clone(), object);
         Ok(())
     }
 
@@ -100,13 +110,13 @@ impl Catalog {
     /// There is none of this kind and name, unless `if_exists`.
     pub(crate) fn drop(&mut self, kind: ObjectKind, name: &ObjectName, if_exists: bool) -> Result<()> {
         let ident = local_name(name)?;
-        let found = match self.0.get(&ident.value) {
+        let found = match self.objects.get(&ident.value) {
             Some(Object::Table(_)) => kind == ObjectKind::Table,
-            Some(Object::View(_)) => kind == ObjectKind::View,
+            Some(Object::View(_) | Object::Relation(_)) => kind == ObjectKind::View,
             None => false,
         };
         if found {
-            self.0.remove(&ident.value);
+            self.objects.remove(&ident.value);
         } else if !if_exists {
             let what = if kind == ObjectKind::Table { "Table" } else { "View" };
             return Err(error_at(ident.span, format!("{what} '{}' does not exist", ident.value)));
@@ -116,9 +126,9 @@ impl Catalog {
 
     /// The names, sorted. Views count as tables too, as in `SHOW TABLES`.
     pub(crate) fn names(&self, kind: ObjectKind) -> Vec<&str> {
-        self.0
+        self.objects
             .iter()
-            .filter(|(_, object)| kind == ObjectKind::Table || matches!(object, Object::View(_)))
+            .filter(|(_, object)| kind == ObjectKind::Table || !matches!(object, Object::Table(_)))
             .map(|(name, _)| name.as_str())
             .collect()
     }

@@ -82,7 +82,7 @@ fn simplified(expr: Expr) -> Expr {
                 }
                 _ => false,
             };
-            let kind = match call.name {
+            let kind = match &*call.name {
                 "=" | "<=" | ">=" if same_column => ExprKind::Literal(boolean(true)),
                 "<>" | "<" | ">" if same_column => ExprKind::Literal(boolean(false)),
                 _ => ExprKind::Call(call),

@@ -54,7 +54,7 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
             if arg.data_type.logical == to.logical { arg } else { to_type(arg, to.logical.clone(), CastMode::Implicit) }
         })
         .collect();
-    Expr { kind: ExprKind::Call(Call { name: function.names[0], bound, args }), data_type, position: None }
+    Expr { kind: ExprKind::Call(Call { name: function.names[0].into(), bound, args }), data_type, position: None }
 }
 
 fn to_type(expr: Expr, logical: L, mode: CastMode) -> Expr {

@@ -3,6 +3,8 @@
 mod bind;
 mod same;
 
+use std::borrow::Cow;
+
 use arrow::array::{ArrayRef, Scalar};
 use riverrun_base::Position;
 use riverrun_data::DataType;
@@ -54,7 +56,7 @@ pub(crate) enum ExprKind {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The function's name, upper case, for plans and errors.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// The implementation chosen for the arguments' types.
     pub(crate) bound: Bound,
     /// The arguments.

@@ -22,6 +22,7 @@ mod temporal;
 #[cfg(test)]
 pub(crate) mod tests;
 mod type_of;
+mod user;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ use riverrun_data::DataType;
 
 use crate::eval::{EvalContext, Value};
 use signature::Refusal;
+
+pub use user::{UserAccumulators, UserAggregate, UserFunction, UserScalar, UserSignature};
+pub(crate) use user::{UserFunctions, bind_user, checked_signature};
 
 /// A scalar function or operator.
 pub(crate) struct ScalarFunction {

@@ -18,6 +18,7 @@ mod tests;
 mod touched;
 mod unnest;
 mod wall_clock;
+mod watermark_assigner;
 mod window_aggregate;
 mod window_columns;
 
@@ -33,4 +34,5 @@ pub(crate) use source_calc::SourceCalc;
 pub(crate) use stored::StateOf;
 pub(crate) use unnest::Unnest;
 pub(crate) use wall_clock::WallClock;
+pub(crate) use watermark_assigner::WatermarkAssigner;
 pub(crate) use window_aggregate::WindowAggregate;

@@ -21,7 +21,8 @@ pub(crate) use data_type::parse_data_type_text;
 pub(crate) use dialect::TABLE_ARGUMENT;
 pub(crate) use hints::Hints;
 pub(crate) use statement::{
-    ColumnKind, CreateTable, CreateView, Insert, LikeClause, ObjectKind, Statement, StatementKind, parse_script,
+    ColumnDefinition, ColumnKind, CreateTable, CreateView, Insert, LikeClause, ObjectKind, Statement, StatementKind,
+    WatermarkDefinition, parse_script,
 };
 
 /// The place of a span, for errors; `None` for the empty span of made-up nodes.
@@ -68,6 +69,31 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
         }
     }
     Ok(split)
+}
+
+/// An expression of its own, without a script around it.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn parse_expression(text: &str) -> Result<sqlparser::ast::Expr> {
+    let mut parser = sqlparser::parser::Parser::new(&FlinkDialect).with_tokens_with_locations(tokenize(text)?);
+    let expression = parser.parse_expr().map_err(parser_error)?;
+    parser.expect_token(&Token::EOF).map_err(parser_error)?;
+    Ok(expression)
+}
+
+/// The parts of a path: `catalog.database.table`. A part that is no plain name stands in backticks.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn parse_path(text: &str) -> Result<Vec<sqlparser::ast::Ident>> {
+    let bad = |error: &Error| Error::user(format!("'{text}' is no name of a table: {}", error.message()));
+    let tokens = tokenize(text).map_err(|error| bad(&error))?;
+    let mut parser = sqlparser::parser::Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
+    let name = parser.parse_object_name(false).and_then(|name| parser.expect_token(&Token::EOF).map(|_| name));
+    let name = name.map_err(|error| bad(&parser_error(error)))?;
+    let parts = name.0.iter().filter_map(|part| part.as_ident());
+    Ok(parts.map(|ident| sqlparser::ast::Ident { span: Span::empty(), ..ident.clone() }).collect())
 }
 
 /// The parser's error in our form: its text ends in the place, which becomes the position.

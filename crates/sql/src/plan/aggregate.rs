@@ -12,6 +12,7 @@ use super::rel::{AggregateCall, AggregateFunction, GroupWindow, Rel, RelKind, Wi
 use super::schema::{Field, TimeAttribute, WindowColumn};
 use super::window::{assign_windows, check_time_attribute};
 use crate::expr::{Binder, BoundAggregate, BoundGroupWindow, Expr, ExprKind, Grouping, WINDOW_COLUMNS, same};
+use crate::functions::{UserFunction, UserFunctions};
 use crate::parser::error_at;
 
 impl Planner<'_> {
@@ -20,7 +21,9 @@ impl Planner<'_> {
             GroupByExpr::All(_) => true,
             GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
         };
-        grouped || select.having.is_some() || select.projection.iter().any(item_has_aggregate)
+        grouped
+            || select.having.is_some()
+            || select.projection.iter().any(|item| item_has_aggregate(item, &self.catalog.functions))
     }
 
     pub(super) fn grouped(&mut self, select: &Select, input: Rel) -> Result<Rel> {
@@ -36,14 +39,15 @@ impl Planner<'_> {
             match group_window_call(ast) {
                 Some((name, function)) => {
                     let args = window_arguments(function);
-                    let (time, kind) = Binder::new(&input.fields).group_window(&name, &args)?;
+                    let (time, kind) =
+                        Binder::new(&input.fields).knowing(&self.catalog.functions).group_window(&name, &args)?;
                     let attribute = time_attribute(&input, &time, &name, ast)?;
                     if grouping.window.is_some() {
                         return Err(error_at(ast.span(), "GROUP BY takes one group window"));
                     }
                     grouping.window = Some(BoundGroupWindow { kind, time, attribute });
                 }
-                None => keys.push(Binder::new(&input.fields).bind(ast)?),
+                None => keys.push(Binder::new(&input.fields).knowing(&self.catalog.functions).bind(ast)?),
             }
         }
         let mut outputs = Vec::new();
@@ -53,13 +57,18 @@ impl Planner<'_> {
                 SelectItem::ExprWithAlias { expr, alias } => (expr, alias.value.clone()),
                 other => return Err(error_at(other.span(), "'*' cannot stand in a query with GROUP BY or aggregates")),
             };
-            let expr = Binder::with_grouping(&input.fields, &mut grouping).bind(ast)?;
+            let expr =
+                Binder::with_grouping(&input.fields, &mut grouping).knowing(&self.catalog.functions).bind(ast)?;
             outputs.push(Output { expr, name });
         }
         let having = select
             .having
             .as_ref()
-            .map(|having| Binder::with_grouping(&input.fields, &mut grouping).bind_condition(having, "HAVING"))
+            .map(|having| {
+                Binder::with_grouping(&input.fields, &mut grouping)
+                    .knowing(&self.catalog.functions)
+                    .bind_condition(having, "HAVING")
+            })
             .transpose()?;
         let groups = Groups { width: input.fields.len(), keys, windowed: grouping.window.is_some() };
         let outputs = outputs
@@ -260,25 +269,32 @@ fn group_window_call(ast: &Ast) -> Option<(String, &Function)> {
     matches!(name.as_str(), "TUMBLE" | "HOP" | "SESSION").then_some((name, function))
 }
 
-fn item_has_aggregate(item: &SelectItem) -> bool {
+fn item_has_aggregate(item: &SelectItem, functions: &UserFunctions) -> bool {
     match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => has_aggregate(expr),
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => has_aggregate(expr, functions),
         _ => false,
     }
 }
 
-fn has_aggregate(expr: &Ast) -> bool {
+fn has_aggregate(expr: &Ast, functions: &UserFunctions) -> bool {
     use std::ops::ControlFlow;
+    let aggregates = |name: &str| match functions.get(name) {
+        Some((_, function)) => matches!(function, UserFunction::Aggregate(_)),
+        None => AggregateFunction::named(name).is_some(),
+    };
     let found = sqlparser::ast::visit_expressions(expr, |expr| match expr {
-        Ast::Function(function)
-            if function.over.is_none()
-                && AggregateFunction::named(&function.name.to_string().to_uppercase()).is_some() =>
-        {
+        Ast::Function(function) if function.over.is_none() && aggregates(&function_text(function)) => {
             ControlFlow::Break(())
         }
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+/// A function's name in upper case, without quotes.
+fn function_text(function: &Function) -> String {
+    let last = function.name.0.last().and_then(|part| part.as_ident());
+    last.map_or_else(String::new, |ident| ident.value.to_uppercase())
 }
 
 /// The arguments of a group window's call.

@@ -14,6 +14,7 @@ use super::schema::{Field, TimeAttribute};
 use super::unnest::{UnnestCall, joins_are_missing};
 use crate::catalog::{Object, Table, TableColumnKind, View};
 use crate::expr::{Binder, CastMode, Expr, cast};
+use crate::functions::UserFunctions;
 use crate::parser::error_at;
 
 /// How deep views and named queries may be nested.
@@ -22,7 +23,8 @@ const MAX_DEPTH: usize = 64;
 impl Planner<'_> {
     pub(super) fn from(&mut self, from: &[TableWithJoins]) -> Result<Rel> {
         let Some((first, others)) = from.split_first() else { return Ok(one_row()) };
-        let unnested = |factor| UnnestCall::of(factor).ok_or_else(|| joins_are_missing(factor));
+        let functions = &self.catalog.functions;
+        let unnested = |factor| UnnestCall::of(factor, functions).ok_or_else(|| joins_are_missing(factor));
         let mut rel = self.factor(&first.relation)?;
         for join in &first.joins {
             rel = unnested(&join.relation)?.joined(rel, &join.join_operator)?;
@@ -37,7 +39,7 @@ impl Planner<'_> {
     }
 
     fn factor(&mut self, factor: &TableFactor) -> Result<Rel> {
-        if let Some(unnest) = UnnestCall::of(factor) {
+        if let Some(unnest) = UnnestCall::of(factor, &self.catalog.functions) {
             return unnest.alone();
         }
         match factor {
@@ -86,9 +88,10 @@ impl Planner<'_> {
                     .and_then(|ident: &Ident| self.hints.behind(ident))
                     .cloned()
                     .unwrap_or_default();
-                scan(&table, hint)
+                scan(&table, hint, &self.catalog.functions)
             }
             Object::View(view) => self.view(&view, name),
+            Object::Relation(rel) => Ok((*rel).clone()),
         }
     }
 
@@ -141,7 +144,11 @@ pub(super) fn one_row() -> Rel {
 }
 
 /// Reads a table, with all its columns.
-pub(crate) fn scan(table: &Arc<Table>, hint: std::collections::BTreeMap<String, String>) -> Result<Rel> {
+pub(crate) fn scan(
+    table: &Arc<Table>,
+    hint: std::collections::BTreeMap<String, String>,
+    functions: &UserFunctions,
+) -> Result<Rel> {
     let at_table = |error: Error| error.with("table", &table.name);
     let context = table.context(&hint)?;
     // What the connector delivers: the physical columns, then the metadata columns, each in its own order.
@@ -165,7 +172,7 @@ pub(crate) fn scan(table: &Arc<Table>, hint: std::collections::BTreeMap<String, 
                 if *proctime {
                     field.time = Some(TimeAttribute::Proctime);
                 }
-                Binder::new(&delivered).bind(expr).map_err(at_table)?
+                Binder::new(&delivered).knowing(functions).bind(expr).map_err(at_table)?
             }
             _ => {
                 let index = delivered
@@ -184,7 +191,7 @@ pub(crate) fn scan(table: &Arc<Table>, hint: std::collections::BTreeMap<String, 
     let watermark = match &table.watermark {
         None => None,
         Some(watermark) => {
-            let strategy = Binder::new(&fields).bind(&watermark.strategy).map_err(at_table)?;
+            let strategy = Binder::new(&fields).knowing(functions).bind(&watermark.strategy).map_err(at_table)?;
             Some(cast(strategy, &fields[watermark.column].data_type, CastMode::Implicit))
         }
     };

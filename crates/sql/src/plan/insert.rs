@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use riverrun_base::{Error, Result, nearest};
 use riverrun_data::DataType;
-use sqlparser::ast::Spanned;
+use sqlparser::ast::{Ident, ObjectName, Spanned};
 
 use super::query::Planner;
 use super::rel::{Rel, RelKind};
@@ -23,17 +23,27 @@ pub(crate) fn plan_insert(planner: &mut Planner<'_>, insert: &Insert) -> Result<
         return Err(error_at(insert.target.span(), format!("'{}' is a view, and a view takes no rows", insert.target)));
     };
     let query = planner.query(&insert.query)?;
+    let rel = fitted(&table, query, &insert.target, &insert.columns)?;
+    Ok((table, rel))
+}
+
+/// A query with the columns that a table's connector takes, physical before metadata. `columns` are those the query fills; all where
+/// empty.
+///
+/// # Errors
+/// Its columns do not fit the table's.
+pub(crate) fn fitted(table: &Table, query: Rel, target_name: &ObjectName, columns: &[Ident]) -> Result<Rel> {
     let persisted: Vec<usize> = table.indices(|kind| {
         !matches!(kind, TableColumnKind::Computed { .. } | TableColumnKind::Metadata { is_virtual: true, .. })
     });
-    let sources = match insert.columns.as_slice() {
+    let sources = match columns {
         [] => {
             if query.fields.len() != persisted.len() {
-                return Err(mismatch(&table, &query, &persisted, insert, "Different number of columns."));
+                return Err(mismatch(table, &query, &persisted, target_name, "Different number of columns."));
             }
             (0..persisted.len()).map(Some).collect()
         }
-        columns => column_list(&table, &persisted, columns, &query, insert)?,
+        columns => column_list(table, &persisted, columns, &query, target_name)?,
     };
     let mut placed = Vec::with_capacity(persisted.len());
     for (position, (source, target)) in sources.into_iter().zip(&persisted).enumerate() {
@@ -42,7 +52,7 @@ pub(crate) fn plan_insert(planner: &mut Planner<'_>, insert: &Insert) -> Result<
             None if column.data_type.nullable => cast(null_literal(), &column.data_type, CastMode::Implicit),
             None => {
                 return Err(error_at(
-                    insert.target.span(),
+                    target_name.span(),
                     format!("Column '{}' has no default value and does not allow NULLs", column.name),
                 ));
             }
@@ -50,10 +60,10 @@ pub(crate) fn plan_insert(planner: &mut Planner<'_>, insert: &Insert) -> Result<
                 let from = &query.fields[source];
                 if !types::implicit_cast_allowed(&from.data_type.logical, &column.data_type.logical) {
                     return Err(mismatch(
-                        &table,
+                        table,
                         &query,
                         &persisted,
-                        insert,
+                        target_name,
                         &format!("Incompatible types for sink column '{}' at position {position}.", column.name),
                     ));
                 }
@@ -71,20 +81,20 @@ pub(crate) fn plan_insert(planner: &mut Planner<'_>, insert: &Insert) -> Result<
         })
         .collect();
     let exprs = placed.into_iter().map(|(_, value)| value).collect();
-    Ok((table, Rel { kind: RelKind::Project { input: Box::new(query), exprs }, fields }))
+    Ok(Rel { kind: RelKind::Project { input: Box::new(query), exprs }, fields })
 }
 
 /// For each persisted column, which column of the query fills it.
 fn column_list(
     table: &Table,
     persisted: &[usize],
-    columns: &[sqlparser::ast::Ident],
+    columns: &[Ident],
     query: &Rel,
-    insert: &Insert,
+    target_name: &ObjectName,
 ) -> Result<Vec<Option<usize>>> {
     if columns.len() != query.fields.len() {
         return Err(error_at(
-            insert.target.span(),
+            target_name.span(),
             format!(
                 "Number of INSERT target columns ({}) does not equal number of source items ({})",
                 columns.len(),
@@ -109,7 +119,7 @@ fn column_list(
     Ok(sources)
 }
 
-fn mismatch(table: &Table, query: &Rel, persisted: &[usize], insert: &Insert, cause: &str) -> Error {
+fn mismatch(table: &Table, query: &Rel, persisted: &[usize], target_name: &ObjectName, cause: &str) -> Error {
     let of_query: Vec<String> =
         query.fields.iter().map(|field| format!("{}: {}", field.name, field.data_type)).collect();
     let of_sink: Vec<String> = persisted
@@ -118,7 +128,7 @@ fn mismatch(table: &Table, query: &Rel, persisted: &[usize], insert: &Insert, ca
         .map(|column| format!("{}: {}", column.name, column.data_type))
         .collect();
     error_at(
-        insert.target.span(),
+        target_name.span(),
         format!("Column types of query result and sink for '{}' do not match. Cause: {cause}", table.name),
     )
     .hint(format!("Query schema: [{}]. Sink schema: [{}]", of_query.join(", "), of_sink.join(", ")))

@@ -6,10 +6,15 @@ mod insert;
 mod query;
 mod rel;
 mod schema;
+mod steps;
 mod unnest;
 mod window;
 
-pub(crate) use insert::plan_insert;
+pub(crate) use insert::{fitted, plan_insert};
 pub(crate) use query::Planner;
-pub(crate) use rel::{AggregateCall, AggregateFunction, GroupWindow, Rel, RelKind, Scan, Unnest, Window, WindowKind};
-pub(crate) use schema::{Field, TimeAttribute, WindowColumn, batch_schema};
+pub(crate) use rel::{
+    AggregateCall, AggregateFunction, External, GroupWindow, Rel, RelKind, Scan, Unnest, UserAggregateFunction, Window,
+    WindowKind,
+};
+pub use schema::TimeAttribute;
+pub(crate) use schema::{Field, WindowColumn, batch_schema};

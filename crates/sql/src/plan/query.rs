@@ -8,6 +8,7 @@ use sqlparser::ast::{
     Distinct, Expr as Ast, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     SetOperator, SetQuantifier, Spanned, Values,
 };
+use sqlparser::tokenizer::Span;
 
 use super::rel::{Rel, RelKind};
 use super::schema::{Field, TimeAttribute};
@@ -102,10 +103,11 @@ impl<'a> Planner<'a> {
             if select.from.is_empty() {
                 return Err(error_at(condition.span(), "WHERE needs FROM"));
             }
-            let predicate = Binder::new(&input.fields).bind_condition(condition, "WHERE")?;
+            let predicate =
+                Binder::new(&input.fields).knowing(&self.catalog.functions).bind_condition(condition, "WHERE")?;
             input = filter(input, predicate);
         }
-        let rel = if self.is_grouped(select) { self.grouped(select, input)? } else { self.plain(select, input)? };
+        let rel = self.selected(select, input)?;
         Ok(match &select.distinct {
             None | Some(Distinct::All) => rel,
             Some(Distinct::Distinct) => super::aggregate::distinct(rel),
@@ -113,16 +115,24 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// The select list over what FROM and WHERE leave.
+    pub(super) fn selected(&mut self, select: &Select, input: Rel) -> Result<Rel> {
+        if self.is_grouped(select) { self.grouped(select, input) } else { self.plain(select, input) }
+    }
+
     fn plain(&mut self, select: &Select, input: Rel) -> Result<Rel> {
         let mut outputs = Vec::with_capacity(select.projection.len());
         for item in &select.projection {
             match item {
                 SelectItem::UnnamedExpr(ast) => {
-                    let expr = Binder::new(&input.fields).bind(ast)?;
+                    let expr = Binder::new(&input.fields).knowing(&self.catalog.functions).bind(ast)?;
                     outputs.push(Output { name: column_name(ast, outputs.len()), expr });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    outputs.push(Output { expr: Binder::new(&input.fields).bind(expr)?, name: alias.value.clone() });
+                    outputs.push(Output {
+                        expr: Binder::new(&input.fields).knowing(&self.catalog.functions).bind(expr)?,
+                        name: alias.value.clone(),
+                    });
                 }
                 SelectItem::Wildcard(_) => {
                     outputs.extend((0..input.fields.len()).map(|n| whole_column(&input.fields, n)))
@@ -145,11 +155,19 @@ impl<'a> Planner<'a> {
     }
 
     fn values(&mut self, values: &Values) -> Result<Rel> {
-        let mut rows = Vec::with_capacity(values.rows.len());
-        for row in &values.rows {
-            let bound = row.iter().map(|value| Binder::new(&[]).bind(value)).collect::<Result<Vec<_>>>()?;
+        self.values_at(values.rows.iter().map(|row| row.as_slice()), values.span())
+    }
+
+    /// VALUES; `span` is where it stands.
+    pub(super) fn values_at<'v>(&mut self, given: impl Iterator<Item = &'v [Ast]>, span: Span) -> Result<Rel> {
+        let mut rows = Vec::new();
+        for row in given {
+            let bound = row
+                .iter()
+                .map(|value| Binder::new(&[]).knowing(&self.catalog.functions).bind(value))
+                .collect::<Result<Vec<_>>>()?;
             if rows.first().is_some_and(|first: &Vec<Expr>| first.len() != bound.len()) {
-                return Err(error_at(values.span(), "the rows of VALUES differ in their number of columns"));
+                return Err(error_at(span, "the rows of VALUES differ in their number of columns"));
             }
             rows.push(bound);
         }
@@ -159,13 +177,13 @@ impl<'a> Planner<'a> {
             let all: Vec<DataType> = rows.iter().map(|row| row[column].data_type.clone()).collect();
             let common = types::common_type(&all).ok_or_else(|| {
                 error_at(
-                    values.span(),
+                    span,
                     format!("Values passed to VALUES operator must have compatible types: column {}", column + 1),
                 )
             })?;
             if common.logical == LogicalType::Null {
                 return Err(error_at(
-                    values.span(),
+                    span,
                     format!("column {} of VALUES holds only NULL, which leaves its type unknown", column + 1),
                 )
                 .hint("write CAST(NULL AS type)"));
@@ -186,34 +204,39 @@ impl<'a> Planner<'a> {
 
     fn union(&mut self, left: &SetExpr, right: &SetExpr) -> Result<Rel> {
         let (first, second) = (self.body(left)?, self.body(right)?);
-        if first.fields.len() != second.fields.len() {
-            return Err(error_at(
-                right.span(),
-                format!("Column count mismatch in UNION ALL: {} and {}", first.fields.len(), second.fields.len()),
-            ));
-        }
-        let mut fields = Vec::with_capacity(first.fields.len());
-        for (n, (a, b)) in first.fields.iter().zip(&second.fields).enumerate() {
-            let data_type = types::common_type(&[a.data_type.clone(), b.data_type.clone()]).ok_or_else(|| {
-                error_at(
-                    right.span(),
-                    format!("Type mismatch in column {} of UNION ALL: {} and {}", n + 1, a.data_type, b.data_type),
-                )
-                .hint("cast one of them")
-            })?;
-            let same_time = a.time.filter(|_| a.time == b.time && a.data_type.logical == b.data_type.logical);
-            fields.push(Field { time: same_time, ..Field::new(a.name.clone(), data_type) });
-        }
-        let mut inputs = Vec::new();
-        for rel in [first, second] {
-            let rel = conform(rel, &fields);
-            match rel.kind {
-                RelKind::Union { inputs: inner } => inputs.extend(inner),
-                _ => inputs.push(rel),
-            }
-        }
-        Ok(Rel { kind: RelKind::Union { inputs }, fields })
+        union_all(first, second, right.span())
     }
+}
+
+/// UNION ALL of two relations; `span` is the second one's.
+pub(super) fn union_all(first: Rel, second: Rel, span: Span) -> Result<Rel> {
+    if first.fields.len() != second.fields.len() {
+        return Err(error_at(
+            span,
+            format!("Column count mismatch in UNION ALL: {} and {}", first.fields.len(), second.fields.len()),
+        ));
+    }
+    let mut fields = Vec::with_capacity(first.fields.len());
+    for (n, (a, b)) in first.fields.iter().zip(&second.fields).enumerate() {
+        let data_type = types::common_type(&[a.data_type.clone(), b.data_type.clone()]).ok_or_else(|| {
+            error_at(
+                span,
+                format!("Type mismatch in column {} of UNION ALL: {} and {}", n + 1, a.data_type, b.data_type),
+            )
+            .hint("cast one of them")
+        })?;
+        let same_time = a.time.filter(|_| a.time == b.time && a.data_type.logical == b.data_type.logical);
+        fields.push(Field { time: same_time, ..Field::new(a.name.clone(), data_type) });
+    }
+    let mut inputs = Vec::new();
+    for rel in [first, second] {
+        let rel = conform(rel, &fields);
+        match rel.kind {
+            RelKind::Union { inputs: inner } => inputs.extend(inner),
+            _ => inputs.push(rel),
+        }
+    }
+    Ok(Rel { kind: RelKind::Union { inputs }, fields })
 }
 
 fn refuse_clauses(select: &Select) -> Result<()> {

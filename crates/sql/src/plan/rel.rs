@@ -1,13 +1,15 @@
 //! The logical plan: relations with typed expressions over their input's columns.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use riverrun_data::DataType;
+use riverrun_data::{ChangelogMode, DataType};
 
 use super::schema::{Field, TimeAttribute};
 use crate::catalog::Table;
 use crate::expr::Expr;
+use crate::functions::{UserAggregate, UserSignature};
 
 /// A relation.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Rel {
 pub(crate) enum RelKind {
     /// Reads a table: all columns in the order of their declaration, with rowtime and watermark.
     Scan(Scan),
+    /// Reads a stream that the program brings.
+    External(External),
     /// Rows of constants.
     Values(Vec<Vec<Expr>>),
     /// Computes columns.
@@ -32,6 +36,8 @@ pub(crate) enum RelKind {
     AssignWindows { input: Box<Rel>, window: Arc<Window> },
     /// Groups by key columns, with the keys first in its rows and the aggregates behind.
     Aggregate { input: Box<Rel>, keys: Vec<usize>, aggregates: Vec<AggregateCall>, window: Option<GroupWindow> },
+    /// Makes event time of a column: `strategy` is the watermark of a row, in the column's type.
+    Watermark { input: Box<Rel>, column: usize, strategy: Expr },
     /// Each row once for every element of an array or map.
     Unnest { input: Box<Rel>, unnest: Unnest },
     /// The rows of all inputs, which have the same types.
@@ -48,6 +54,19 @@ pub(crate) struct Scan {
     pub(crate) exprs: Vec<Expr>,
     /// The watermark of a row, in the rowtime's type, over the table's columns.
     pub(crate) watermark: Option<Expr>,
+}
+
+/// A stream that is no table's: that of a program around the query.
+#[derive(Clone, Debug)]
+pub(crate) struct External {
+    /// By which the program knows it.
+    pub(crate) id: usize,
+    /// For plans.
+    pub(crate) name: String,
+    /// The kinds of its rows.
+    pub(crate) mode: ChangelogMode,
+    /// The columns that identify a row; they must be there where changes come by key.
+    pub(crate) key: Vec<usize>,
 }
 
 /// What becomes of a row with an array or a map: some of its columns, and behind them, for each element, the element's.
@@ -117,8 +136,10 @@ pub(crate) struct AggregateCall {
 }
 
 /// An aggregate function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AggregateFunction {
+    /// One of the program.
+    User(UserAggregateFunction),
     /// How many rows, or how many that are not NULL.
     Count,
     /// The sum; NULL over nothing.
@@ -129,6 +150,28 @@ pub(crate) enum AggregateFunction {
     Max,
     /// The mean; for exact integers truncated.
     Avg,
+}
+
+/// An aggregate function of the program, bound to its arguments. Several arguments are one of type ROW.
+#[derive(Clone)]
+pub(crate) struct UserAggregateFunction {
+    pub(crate) name: Arc<str>,
+    pub(crate) function: Arc<dyn UserAggregate>,
+    pub(crate) signature: Arc<UserSignature>,
+}
+
+impl PartialEq for UserAggregateFunction {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.function, &other.function) && self.signature == other.signature
+    }
+}
+
+impl Eq for UserAggregateFunction {}
+
+impl fmt::Debug for UserAggregateFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserAggregateFunction").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl AggregateFunction {
@@ -145,8 +188,9 @@ impl AggregateFunction {
     }
 
     /// Its name.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &str {
         match self {
+            Self::User(user) => &user.name,
             Self::Count => "COUNT",
             Self::Sum => "SUM",
             Self::Min => "MIN",

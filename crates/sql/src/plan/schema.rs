@@ -22,7 +22,7 @@ pub(crate) struct Field {
 
 /// A column that tells a stream's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimeAttribute {
+pub enum TimeAttribute {
     /// Event time, with watermarks.
     Rowtime,
     /// Processing time.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::Connectors;
-use riverrun_runtime::{JobConfiguration, JobGraph};
+use riverrun_data::Batch;
+use riverrun_runtime::{JobConfiguration, JobGraph, Stream};
 use sqlparser::ast::{Ident, ObjectName, Query};
 
 use super::job::{InsertJob, QueryJob, result_channel};
+use super::relation::explained;
 use super::result::{Column, ResultTable, boolean_column, string_column};
 use super::settings::{self, NotNullEnforcer, Settings};
 use super::statement::{Script, Step};
@@ -18,15 +20,15 @@ use crate::catalog::{
 use crate::operators::Environment;
 use crate::parser::{CreateView, Hints, Insert, StatementKind, error_at, parse_script};
 use crate::plan::{Planner, Rel, plan_insert};
-use crate::stream::{Builder, Node, NodeKind, SinkTarget, Translator, Uids, check_sink, explain, insert_name};
+use crate::stream::{Builder, Node, NodeKind, SinkTarget, Translator, Uids, check_sink, insert_name, no_externals};
 
 /// Tables, views and settings, as a script's statements make them. Cloning copies them: the copy goes its own way.
 #[derive(Clone)]
 pub struct Session {
-    connectors: Connectors,
-    catalog: Catalog,
+    pub(super) connectors: Connectors,
+    pub(super) catalog: Catalog,
     /// What SET has set.
-    values: BTreeMap<String, String>,
+    pub(super) values: BTreeMap<String, String>,
 }
 
 /// What a statement came to.
@@ -186,11 +188,11 @@ impl Session {
         }
     }
 
-    fn settings(&self) -> Result<(Settings, JobConfiguration)> {
+    pub(super) fn settings(&self) -> Result<(Settings, JobConfiguration)> {
         settings::read(&self.values)
     }
 
-    fn environment(&self, settings: &Settings) -> Result<Environment> {
+    pub(super) fn environment(&self, settings: &Settings) -> Result<Environment> {
         Ok(Environment { zone: settings.zone()? })
     }
 
@@ -226,13 +228,16 @@ impl Session {
         match self.catalog.get(name)? {
             Object::Table(table) => Ok(show_create(&table)),
             Object::View(view) => Ok(view.show_create()),
+            Object::Relation(_) => Err(Error::user(format!(
+                "SHOW CREATE VIEW is not supported for '{name}': it was made by a program, not by a query"
+            ))),
         }
     }
 
     fn describe(&self, name: &ObjectName, hints: &Hints) -> Result<ResultTable> {
         let columns = match self.catalog.get(name)? {
             Object::Table(table) => describe(&table),
-            Object::View(_) => {
+            Object::View(_) | Object::Relation(_) => {
                 let rel = Planner::new(&self.catalog, hints).relation(name)?;
                 rel.fields
                     .iter()
@@ -278,7 +283,7 @@ impl Session {
         Ok(table)
     }
 
-    fn builder<'s>(&'s self, environment: &Environment) -> Builder<'s> {
+    pub(super) fn builder<'s>(&'s self, environment: &Environment) -> Builder<'s> {
         Builder { connectors: &self.connectors, constants: environment.context(1, None) }
     }
 
@@ -297,8 +302,7 @@ impl Session {
                 .collect::<Result<_>>()?,
             _ => return Err(Error::user("EXPLAIN needs a query, an INSERT or a statement set")),
         };
-        let text: String = plans.iter().map(explain).collect::<Vec<_>>().join("\n");
-        Ok(ResultTable::texts("result", [format!("== Optimized Physical Plan ==\n{text}")]))
+        Ok(ResultTable::texts("result", [explained(&plans.iter().collect::<Vec<_>>())]))
     }
 
     fn query_plan(&self, query: &Query, hints: &Hints, environment: &Environment) -> Result<(Rel, Node)> {
@@ -308,9 +312,13 @@ impl Session {
     }
 
     /// The plan of an INSERT with its sink on top, and the table.
-    fn insert_plan(&self, insert: &Insert, hints: &Hints, environment: &Environment) -> Result<(Node, Arc<Table>)> {
+    pub(super) fn insert_plan(
+        &self,
+        insert: &Insert,
+        hints: &Hints,
+        environment: &Environment,
+    ) -> Result<(Node, Arc<Table>)> {
         let (table, rel) = plan_insert(&mut Planner::new(&self.catalog, hints), insert)?;
-        let mut query = self.builder(environment).build(&rel)?;
         let hint = insert
             .target
             .0
@@ -320,68 +328,87 @@ impl Session {
             .cloned()
             .unwrap_or_default();
         let target = SinkTarget { table: Arc::clone(&table), hint };
+        Ok((self.sink_plan(&rel, target, environment)?, table))
+    }
+
+    /// The plan of a query whose columns fit a table, with the table's sink on top.
+    pub(super) fn sink_plan(&self, rel: &Rel, target: SinkTarget, environment: &Environment) -> Result<Node> {
+        let mut query = self.builder(environment).build(rel)?;
         let (_, wanted) = check_sink(&self.connectors, &target, &query)?;
         if !wanted.contains(riverrun_data::RowKind::UpdateBefore) {
             query.without_update_before();
         }
         let (fields, mode) = (query.fields.clone(), query.mode);
-        Ok((Node { kind: NodeKind::Sink(target), fields, mode, upsert_key: None, inputs: vec![query] }, table))
+        Ok(Node { kind: NodeKind::Sink(target), fields, mode, upsert_key: None, inputs: vec![query] })
     }
 
     fn query(&self, query: &Query, hints: &Hints) -> Result<Outcome> {
+        let rel = Planner::new(&self.catalog, hints).query(query)?;
+        Ok(Outcome::Query(Box::new(self.query_of(&rel)?)))
+    }
+
+    /// The job of a query whose result is shown.
+    pub(super) fn query_of(&self, rel: &Rel) -> Result<QueryJob> {
         let (settings, job) = self.settings()?;
         let environment = self.environment(&settings)?;
-        let (rel, node) = self.query_plan(query, hints, &environment)?;
+        let node = self.builder(&environment).build(rel)?;
         let mut graph = JobGraph::new(job.name().unwrap_or("collect"), settings.job(job.pipeline()));
         let (sink, rows) = result_channel();
-        self.translator(&mut graph, &settings, environment).result(&node, Box::new(sink))?;
-        let columns = rel
-            .fields
-            .iter()
-            .map(|field| Column { name: field.name.clone(), data_type: field.data_type.clone() })
-            .collect();
-        Ok(Outcome::Query(Box::new(QueryJob {
-            columns,
-            updating: !node.mode.is_insert_only(),
-            graph,
-            rows,
-            environment,
-        })))
+        self.translator(&mut graph, &settings, environment, &no_externals).result(&node, Box::new(sink))?;
+        Ok(QueryJob { columns: columns_of(rel), updating: !node.mode.is_insert_only(), graph, rows, environment })
     }
 
     fn inserts(&self, inserts: &[Insert], hints: &Hints) -> Result<Outcome> {
-        let (settings, job) = self.settings()?;
-        let environment = self.environment(&settings)?;
+        let environment = self.environment(&self.settings()?.0)?;
         let plans =
             inserts.iter().map(|insert| self.insert_plan(insert, hints, &environment)).collect::<Result<Vec<_>>>()?;
+        Ok(Outcome::Insert(Box::new(self.insert_of(&plans)?)))
+    }
+
+    /// The job of plans that write into tables.
+    pub(super) fn insert_of(&self, plans: &[(Node, Arc<Table>)]) -> Result<InsertJob> {
+        let (settings, job) = self.settings()?;
+        let environment = self.environment(&settings)?;
         let tables: Vec<Arc<Table>> = plans.iter().map(|(_, table)| Arc::clone(table)).collect();
         let name = job.name().map_or_else(|| insert_name(&tables), str::to_owned);
         let mut graph = JobGraph::new(name.clone(), settings.job(job.settings()));
-        let mut translator = self.translator(&mut graph, &settings, environment);
-        for (plan, _) in &plans {
+        self.add_sinks(plans, &mut self.translator(&mut graph, &settings, environment, &no_externals))?;
+        Ok(InsertJob { name, waits: settings.dml_sync, graph })
+    }
+
+    /// Adds plans with their sinks to a graph.
+    pub(super) fn add_sinks(&self, plans: &[(Node, Arc<Table>)], translator: &mut Translator<'_>) -> Result<()> {
+        for (plan, _) in plans {
             let (NodeKind::Sink(target), [query]) = (&plan.kind, plan.inputs.as_slice()) else {
                 return Err(Error::internal("an INSERT without a sink"));
             };
             let (sink, _) = check_sink(&self.connectors, target, query)?;
             translator.sink(plan, target, sink)?;
         }
-        Ok(Outcome::Insert(Box::new(InsertJob { name, waits: settings.dml_sync, graph })))
+        Ok(())
     }
 
-    fn translator<'t>(
+    pub(super) fn translator<'t>(
         &'t self,
         graph: &'t mut JobGraph,
         settings: &Settings,
         environment: Environment,
+        externals: &'t dyn Fn(&mut JobGraph, usize) -> Result<Stream<Batch>>,
     ) -> Translator<'t> {
         Translator {
             graph,
             connectors: &self.connectors,
             environment,
+            externals,
             uids: Uids::default(),
             idle_timeout: Some(settings.idle_timeout).filter(|timeout| !timeout.is_zero()),
             row_by_row: !settings.mini_batch,
             drops_null: settings.not_null_enforcer == NotNullEnforcer::Drop,
         }
     }
+}
+
+/// The columns of a relation, as its rows show them.
+pub(super) fn columns_of(rel: &Rel) -> Vec<Column> {
+    rel.fields.iter().map(|field| Column { name: field.name.clone(), data_type: field.data_type.clone() }).collect()
 }

@@ -136,7 +136,7 @@ impl Settings {
 
     /// A job's settings, with what the session has to say about them.
     pub(crate) fn job(&self, job: JobSettings) -> JobSettings {
-        JobSettings { source_batch_rows: if self.mini_batch { usize::MAX } else { 1 }, ..job }
+        JobSettings { source_batch_rows: if self.mini_batch { job.source_batch_rows } else { 1 }, ..job }
     }
 }
 

@@ -9,7 +9,10 @@ use super::node::{Node, NodeKind};
 use super::normalize::is_by_key;
 use crate::eval::{EvalContext, fold};
 use crate::expr::{Expr, ExprKind};
-use crate::plan::{AggregateCall, Field, GroupWindow, Rel, RelKind, Scan, WindowKind};
+use crate::plan::{
+    AggregateCall, AggregateFunction, External, Field, GroupWindow, Rel, RelKind, Scan, UserAggregateFunction,
+    WindowKind,
+};
 
 /// Builds streaming plans.
 pub(crate) struct Builder<'a> {
@@ -26,6 +29,7 @@ impl Builder<'_> {
     pub(crate) fn build(&self, rel: &Rel) -> Result<Node> {
         match &rel.kind {
             RelKind::Scan(scan) => self.source(scan, rel),
+            RelKind::External(external) => self.external(external, rel),
             RelKind::Values(rows) => Ok(Node {
                 kind: NodeKind::Values(rows.clone()),
                 fields: rel.fields.clone(),
@@ -58,6 +62,12 @@ impl Builder<'_> {
             RelKind::Aggregate { input, keys, aggregates, window } => {
                 self.aggregate(rel, input, keys, aggregates, window.as_ref())
             }
+            RelKind::Watermark { input, column, strategy } => {
+                let input = self.build(input)?;
+                let (mode, upsert_key) = (input.mode, input.upsert_key.clone());
+                let kind = NodeKind::Watermark { column: *column, strategy: fold(strategy.clone(), &self.constants) };
+                Ok(Node { kind, fields: rel.fields.clone(), mode, upsert_key, inputs: vec![input] })
+            }
             RelKind::Unnest { input, unnest } => {
                 let input = self.build(input)?;
                 let mode = input.mode;
@@ -78,6 +88,14 @@ impl Builder<'_> {
                 })
             }
         }
+    }
+
+    fn external(&self, external: &External, rel: &Rel) -> Result<Node> {
+        let mode = external.mode;
+        let upsert_key = Some(external.key.clone()).filter(|key| !key.is_empty());
+        let kind = NodeKind::External(external.clone());
+        let node = Node { kind, fields: rel.fields.clone(), mode, upsert_key, inputs: Vec::new() };
+        if is_by_key(mode) { self.normalized(node, external.key.clone()) } else { Ok(node) }
     }
 
     fn source(&self, scan: &Scan, rel: &Rel) -> Result<Node> {
@@ -166,6 +184,7 @@ impl Builder<'_> {
             return self.sessions(rel, input, keys, aggregates, window);
         }
         let input = self.build(input)?;
+        check_retraction(aggregates, &input)?;
         let upsert_key = Some((0..keys.len()).collect());
         let (kind, mode, exchange_keys) = match window {
             Some(window) => {
@@ -258,6 +277,11 @@ impl Builder<'_> {
                 (self.calc(below, None, Some(below_exprs), fields), GroupWindow { window: moved, ..window.clone() })
             }
         };
+        check_retraction(aggregates, &input)?;
+        if let Some(user) = user_aggregates(aggregates).find(|user| !user.function.merges()) {
+            return Err(Error::user(format!("the aggregate '{}' cannot merge, which session windows need", user.name))
+                .hint("write its merge, and say MERGES"));
+        }
         let plain: Vec<usize> =
             keys.iter().zip(&window.columns).filter(|(_, column)| column.is_none()).map(|(key, _)| *key).collect();
         if let Some(exprs) = exprs {
@@ -301,6 +325,25 @@ impl Node {
             _ => return,
         }
         self.mode = self.mode.without(RowKind::UpdateBefore);
+    }
+}
+
+fn user_aggregates(aggregates: &[AggregateCall]) -> impl Iterator<Item = &UserAggregateFunction> {
+    aggregates.iter().filter_map(|call| match &call.function {
+        AggregateFunction::User(user) => Some(user),
+        _ => None,
+    })
+}
+
+/// Aggregates of the program need not be able to take rows back; then nothing may be taken back.
+fn check_retraction(aggregates: &[AggregateCall], input: &Node) -> Result<()> {
+    match user_aggregates(aggregates).find(|user| !user.function.retracts()) {
+        Some(user) if !input.mode.is_insert_only() => Err(Error::user(format!(
+            "the aggregate '{}' cannot retract rows, which its input needs: it makes {}",
+            user.name, input.mode
+        ))
+        .hint("write its retract, and say RETRACTS")),
+        _ => Ok(()),
     }
 }
 

@@ -44,6 +44,9 @@ fn description(node: &Node) -> String {
                 names(&node.fields)
             )
         }
+        NodeKind::External(external) => {
+            format!("DataStreamScan(name=[{}], fields=[{}]", external.name, names(&node.fields))
+        }
         NodeKind::Values(rows) => format!("Values(tuples=[{} rows]", rows.len()),
         NodeKind::Calc { condition, exprs } => {
             let select = match exprs {
@@ -66,6 +69,11 @@ fn description(node: &Node) -> String {
         NodeKind::ChangelogNormalize { keys, .. } => {
             format!("ChangelogNormalize(key=[{}]", names_of(keys, input))
         }
+        NodeKind::Watermark { column, strategy } => format!(
+            "WatermarkAssigner(rowtime=[{}], watermark=[{}]",
+            node.fields[*column].name,
+            expression(strategy, &named_by(input))
+        ),
         NodeKind::AssignWindows(window) => {
             format!("WindowTableFunction(window=[{}, time_col=[{}]]", window_text(window.kind), input[window.time].name)
         }

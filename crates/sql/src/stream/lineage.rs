@@ -63,6 +63,7 @@ fn column(node: &Node, index: usize) -> String {
         NodeKind::Calc { exprs: None, .. }
         | NodeKind::Exchange { .. }
         | NodeKind::ChangelogNormalize { .. }
+        | NodeKind::Watermark { .. }
         | NodeKind::Union
         | NodeKind::Sink(_) => column(input, index),
         NodeKind::Unnest(unnest) => match unnest.keep.get(index) {
@@ -77,6 +78,6 @@ fn column(node: &Node, index: usize) -> String {
             Some(_) => own_name(),
             None => aggregates.get(index - keys.len()).map_or_else(own_name, |call| call_text(input, call)),
         },
-        NodeKind::AssignWindows(_) | NodeKind::Source(_) | NodeKind::Values(_) => own_name(),
+        NodeKind::AssignWindows(_) | NodeKind::Source(_) | NodeKind::External(_) | NodeKind::Values(_) => own_name(),
     }
 }

@@ -14,5 +14,5 @@ pub(crate) use build::Builder;
 pub(crate) use explain::explain;
 pub(crate) use node::{Node, NodeKind, SinkTarget};
 pub(crate) use sink::{ResultSink, check_sink};
-pub(crate) use translate::{Translator, insert_name};
+pub(crate) use translate::{Translator, insert_name, no_externals};
 pub(crate) use uid::Uids;

@@ -6,7 +6,7 @@ use riverrun_data::ChangelogMode;
 
 use crate::catalog::Table;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, Field, GroupWindow, Scan, Unnest, Window};
+use crate::plan::{AggregateCall, External, Field, GroupWindow, Scan, Unnest, Window};
 
 /// An operator of the streaming plan.
 #[derive(Clone, Debug)]
@@ -26,8 +26,12 @@ pub(crate) struct Node {
 pub(crate) enum NodeKind {
     /// Reads a table, computes its columns and tells its time.
     Source(Scan),
+    /// Reads a stream that the program brings.
+    External(External),
     /// Rows of constants.
     Values(Vec<Vec<Expr>>),
+    /// Makes event time of a column.
+    Watermark { column: usize, strategy: Expr },
     /// Filters and computes columns.
     Calc { condition: Option<Expr>, exprs: Option<Vec<Expr>> },
     /// Sends equal keys to the same subtask; all rows to one without keys.

@@ -22,18 +22,28 @@ use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
     AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate,
-    SinkGuard, SourceCalc, StateOf, Unnest, WallClock, WindowAggregate, columns, key_types,
+    SinkGuard, SourceCalc, StateOf, Unnest, WallClock, WatermarkAssigner, WindowAggregate, columns, key_types,
 };
 use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 
 /// The counter of rows that came after their window had closed, as Flink names it.
 const LATE_RECORDS: &str = "numLateRecordsDropped";
 
+/// What answers no stream: no program is around the query.
+///
+/// # Errors
+/// Always.
+pub(crate) fn no_externals(_: &mut JobGraph, _: usize) -> Result<Stream<Batch>> {
+    Err(Error::internal("a stream of a program in a job without it"))
+}
+
 /// Puts plans into a job's graph.
 pub(crate) struct Translator<'a> {
     pub(crate) graph: &'a mut JobGraph,
     pub(crate) connectors: &'a Connectors,
     pub(crate) environment: Environment,
+    /// The streams that the program brings, by their ids.
+    pub(crate) externals: &'a dyn Fn(&mut JobGraph, usize) -> Result<Stream<Batch>>,
     /// What the state of operators is stored under.
     pub(crate) uids: Uids,
     /// `table.exec.source.idle-timeout`.
@@ -54,6 +64,7 @@ impl Translator<'_> {
         let schema = batch_schema(&node.fields);
         match &node.kind {
             NodeKind::Source(scan) => self.source(scan, schema),
+            NodeKind::External(external) => (self.externals)(self.graph, external.id),
             NodeKind::Values(rows) => self.values(rows, schema),
             NodeKind::Calc { condition, exprs } => {
                 let reads_watermark = condition.iter().chain(exprs.iter().flatten()).any(Calc::reads_watermark);
@@ -79,6 +90,18 @@ impl Translator<'_> {
                     let normalize = ChangelogNormalize::new(keys.clone(), update_before, schema.clone(), state)?;
                     Ok(if row_by_row { Box::new(RowAtATime(normalize)) } else { Box::new(normalize) })
                 }))
+            }
+            NodeKind::Watermark { column, strategy } => {
+                let uid = self.uids.node("WatermarkAssigner");
+                let input = self.input(node)?;
+                let (column, strategy, idle_timeout) = (*column, strategy.clone(), self.idle_timeout);
+                Ok(self.graph.operator(
+                    &input,
+                    NodeSettings::named("WatermarkAssigner").uid(uid),
+                    move |context: &OperatorContext| {
+                        Ok(Box::new(WatermarkAssigner::new(&strategy, column, idle_timeout, environment, context)?))
+                    },
+                ))
             }
             NodeKind::AssignWindows(window) => {
                 let uid = self.uids.node("WindowTableFunction");
@@ -332,6 +355,15 @@ impl Translator<'_> {
         let guarded = if by_key { self.exchange(&guarded, context.primary_key.clone()) } else { guarded };
         self.graph.sink(&guarded, NodeSettings::named(format!("Sink: {}", target.table.name)).uid(uid), sink);
         Ok(())
+    }
+
+    /// Adds a query whose rows a program takes. `name` is what the state of its operators is stored under.
+    ///
+    /// # Errors
+    /// The plan cannot be carried out.
+    pub(crate) fn attached(&mut self, node: &Node, name: &str) -> Result<Stream<Batch>> {
+        self.uids.sink(name);
+        self.stream(node)
     }
 
     /// Adds a query whose rows go to one place.

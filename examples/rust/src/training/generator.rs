@@ -17,14 +17,16 @@ pub fn rides(env: &StreamExecutionEnvironment, count: u64) -> DataStream<TaxiRid
     let steps = GeneratorSource::new(|step| step).count(count + LONGEST).parallelism(1);
     env.add_source(steps, "taxi rides")
         .flat_map(move |step, out| {
-            let ends = (step.saturating_sub(LONGEST)..step).filter(|ride| *ride < count && ride + duration(*ride) == step);
+            let ends =
+                (step.saturating_sub(LONGEST)..step).filter(|ride| *ride < count && ride + duration(*ride) == step);
             ends.for_each(|ride| out.collect(event(ride, false)));
             if step < count {
                 out.collect(event(step, true));
             }
         })
         .assign_timestamps_and_watermarks(
-            WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|ride: &TaxiRide, _| ride.event_time),
+            WatermarkStrategy::for_monotonous_timestamps()
+                .with_timestamp_assigner(|ride: &TaxiRide, _| ride.event_time),
         )
 }
 

@@ -27,13 +27,19 @@ public class Interop {
   static final String SMALL = "small body";
   static final String LARGE = "large body, ".repeat(1000);
 
-  public static void main(String[] words) throws Exception {
-    if (words[0].equals("send")) {
-      send(words[1], words[2], words[3].split(","));
-    } else {
-      read(words[1], words[2]);
+  public static void main(String[] words) {
+    int outcome = 0;
+    try {
+      if (words[0].equals("send")) {
+        send(words[1], words[2], words[3].split(","));
+      } else {
+        read(words[1], words[2]);
+      }
+    } catch (Exception e) {
+      e.printStackTrace();
+      outcome = 1;
     }
-    System.exit(0); // the client's threads are no daemons
+    System.exit(outcome); // the client's threads are no daemons
   }
 
   static void send(String nameServer, String topic, String[] kinds) throws Exception {

@@ -19,7 +19,7 @@ use crate::path::failed;
 /// What has its name may be taken away from then on: whoever reads the folder may move or remove it. So that this does not look like
 /// a loss when a commit is repeated, a small hidden file of the folder holds the last checkpoint whose parts all got their names.
 pub(super) struct PartCommitter {
-    table: String,
+    table: Option<String>,
     folder: PathBuf,
     owner: Owner,
 }
@@ -36,8 +36,8 @@ enum State {
 }
 
 impl PartCommitter {
-    pub(super) fn new(table: &str, folder: PathBuf, owner: Owner) -> Self {
-        Self { table: table.to_owned(), folder, owner }
+    pub(super) fn new(table: Option<&str>, folder: PathBuf, owner: Owner) -> Self {
+        Self { table: table.map(str::to_owned), folder, owner }
     }
 
     fn take_over(&self, restored: Option<CheckpointId>, parts: &[PreparedPart]) -> Result<Commit> {
@@ -55,12 +55,14 @@ impl PartCommitter {
     }
 
     fn place(&self, committed: Result<Commit>) -> Result<Commit> {
+        let place = |error: Error| match &self.table {
+            Some(table) => error.with("table", table),
+            None => error,
+        };
         match committed {
             Ok(Commit::Done) => Ok(Commit::Done),
-            Ok(Commit::Lost { visible, error }) => {
-                Ok(Commit::Lost { visible, error: error.with("table", &self.table) })
-            }
-            Err(error) => Err(error.with("table", &self.table)),
+            Ok(Commit::Lost { visible, error }) => Ok(Commit::Lost { visible, error: place(error) }),
+            Err(error) => Err(place(error)),
         }
     }
 }

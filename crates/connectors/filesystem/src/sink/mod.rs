@@ -16,9 +16,10 @@ mod committer;
 mod owner;
 mod part;
 mod rolling;
+mod typed;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Commits, Committer, Sink, SinkWriter, TableContext, TaskContext};
@@ -30,7 +31,8 @@ use crate::path::{failed, local_path};
 use committer::PartCommitter;
 use owner::Owner;
 use rolling::RollingPolicy;
-use writer::PartWriter;
+pub use typed::{DefaultRollingPolicy, FileSink, FileSinkBuilder};
+use writer::{PartWriter, RowEncoder};
 
 /// A folder of part files.
 pub(crate) struct FilesystemSink {
@@ -58,20 +60,17 @@ impl FilesystemSink {
     }
 }
 
-impl FilesystemSink {
-    /// The folder's absolute path; it need not exist.
-    ///
-    /// # Errors
-    /// It is a file.
-    fn folder(&self) -> Result<PathBuf> {
-        let folder = std::path::absolute(&self.folder);
-        let folder = folder.map_err(|error| failed("cannot resolve a path", &self.folder, error))?;
-        if folder.is_file() {
-            let error = Error::user("the path of a sink is a folder, and this is a file");
-            return Err(error.with("path", folder.display()).with("option", "path"));
-        }
-        Ok(folder)
+/// A folder's absolute path; it need not exist.
+///
+/// # Errors
+/// It is a file.
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(folder).map_err(|error| failed("cannot resolve a path", folder, error))?;
+    if absolute.is_file() {
+        let error = Error::user("the path of a sink is a folder, and this is a file");
+        return Err(error.with("path", absolute.display()).with("option", "path"));
     }
+    Ok(absolute)
 }
 
 impl Sink for FilesystemSink {
@@ -84,9 +83,10 @@ impl Sink for FilesystemSink {
     }
 
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter>> {
-        let encoder = self.format.encoder()?;
+        let encode = RowEncoder::new(self.format.encoder()?);
+        let table = Some(self.table.as_str());
         let writer =
-            self.folder().and_then(|folder| PartWriter::new(&self.table, folder, context, encoder, self.policy));
+            absolute(&self.folder).and_then(|folder| PartWriter::new(table, folder, context, encode, self.policy));
         Ok(Box::new(writer.map_err(|error| error.with("table", &self.table))?))
     }
 
@@ -95,7 +95,7 @@ impl Sink for FilesystemSink {
     }
 
     fn committer(&self, context: &TaskContext) -> Result<Box<dyn Committer>> {
-        let folder = self.folder().map_err(|error| error.with("table", &self.table))?;
-        Ok(Box::new(PartCommitter::new(&self.table, folder, Owner::of(&context.job))))
+        let folder = absolute(&self.folder).map_err(|error| error.with("table", &self.table))?;
+        Ok(Box::new(PartCommitter::new(Some(&self.table), folder, Owner::of(&context.job))))
     }
 }

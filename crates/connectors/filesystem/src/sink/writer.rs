@@ -16,14 +16,48 @@ use super::part::{ClosedPart, Part, sync_folder, uuid};
 use super::rolling::RollingPolicy;
 use crate::path::failed;
 
+/// Makes the lines of files. One writer owns it.
+pub(super) trait Encode: Send {
+    /// What comes.
+    type Batch;
+
+    /// Hands over the lines of a batch, each without its end.
+    ///
+    /// # Errors
+    /// A value has no such form, or the error of `append`.
+    fn encode(&mut self, batch: Self::Batch, append: impl FnMut(&[u8]) -> Result<()>) -> Result<()>;
+}
+
+/// Rows in a format.
+pub(super) struct RowEncoder {
+    encoder: Box<dyn Encoder>,
+    encoded: Encoded,
+}
+
+impl RowEncoder {
+    pub(super) fn new(encoder: Box<dyn Encoder>) -> Self {
+        Self { encoder, encoded: Encoded::default() }
+    }
+}
+
+impl Encode for RowEncoder {
+    type Batch = Batch;
+
+    fn encode(&mut self, batch: Batch, mut append: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.encoded.clear();
+        self.encoder.encode(&batch, &mut self.encoded)?;
+        self.encoded.messages().try_for_each(&mut append)
+    }
+}
+
 /// A subtask's writer. Its UUID is its own, so that a restarted job writes beside what it has written before.
-pub(super) struct PartWriter {
-    table: String,
+pub(super) struct PartWriter<E> {
+    /// The table that it is the sink of, for errors.
+    table: Option<String>,
     folder: PathBuf,
     prefix: String,
     count: u64,
-    encoder: Box<dyn Encoder>,
-    encoded: Encoded,
+    encode: E,
     policy: RollingPolicy,
     /// Where checkpoints are taken: who commits the parts. Without them, a part is published when it is closed.
     owner: Option<Owner>,
@@ -33,26 +67,25 @@ pub(super) struct PartWriter {
     next_check: Instant,
 }
 
-impl PartWriter {
+impl<E: Encode> PartWriter<E> {
     /// Makes the folder if need be.
     ///
     /// # Errors
     /// It cannot be made.
     pub(super) fn new(
-        table: &str,
+        table: Option<&str>,
         folder: PathBuf,
         context: &TaskContext,
-        encoder: Box<dyn Encoder>,
+        encode: E,
         policy: RollingPolicy,
     ) -> Result<Self> {
         make_folder(&folder)?;
         Ok(Self {
-            table: table.to_owned(),
+            table: table.map(str::to_owned),
             folder,
             prefix: format!("part-{}-{}-", uuid(), context.subtask),
             count: 0,
-            encoder,
-            encoded: Encoded::default(),
+            encode,
             policy,
             owner: context.job.checkpoint_interval.map(|_| Owner::of(&context.job)),
             part: None,
@@ -61,48 +94,40 @@ impl PartWriter {
         })
     }
 
-    fn begin(&mut self, now: Instant) -> Result<Part> {
-        let name = format!("{}{}", self.prefix, self.count);
-        self.count += 1;
-        let hidden = match &self.owner {
-            Some(owner) => owner.hidden(&name),
-            None => format!(".{name}.inprogress.{}", uuid()),
-        };
-        Part::begin(&self.folder, &name, &hidden, now)
-    }
-
-    fn append(&mut self, batch: &Batch) -> Result<()> {
+    fn append(&mut self, batch: E::Batch) -> Result<()> {
         let now = Instant::now();
-        let mut encoded = std::mem::take(&mut self.encoded);
-        encoded.clear();
-        self.encoder.encode(batch, &mut encoded)?;
-        for message in encoded.messages() {
-            if self.part.as_ref().is_none_or(|part| self.policy.is_full(part.size())) {
-                self.roll()?;
-                self.part = Some(self.begin(now)?);
+        let Self { encode, policy, owner, part, closed, folder, prefix, count, .. } = self;
+        encode.encode(batch, |line| {
+            if part.as_ref().is_none_or(|part| policy.is_full(part.size())) {
+                roll(part, closed, owner.is_some())?;
+                let name = format!("{prefix}{count}");
+                *count += 1;
+                let hidden = match owner {
+                    Some(owner) => owner.hidden(&name),
+                    None => format!(".{name}.inprogress.{}", uuid()),
+                };
+                *part = Some(Part::begin(folder, &name, &hidden, now)?);
             }
-            if let Some(part) = &mut self.part {
-                part.append(message)?;
+            match part {
+                Some(part) => part.append(line),
+                None => Ok(()),
             }
-        }
-        if let Some(part) = &mut self.part {
+        })?;
+        if let Some(part) = part {
             part.touched = now;
         }
-        self.encoded = encoded;
         Ok(())
     }
 
-    /// Ends the part that grows.
     fn roll(&mut self) -> Result<()> {
-        let Some(part) = self.part.take() else {
-            return Ok(());
-        };
-        let closed = part.close()?;
-        if self.owner.is_none() {
-            return closed.publish();
+        roll(&mut self.part, &mut self.closed, self.owner.is_some())
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        match &self.table {
+            Some(table) => error.with("table", table),
+            None => error,
         }
-        self.closed.push(closed);
-        Ok(())
     }
 
     /// Leaves all parts to a checkpoint. Without checkpoints there are none: they have their names.
@@ -123,9 +148,9 @@ impl PartWriter {
     }
 }
 
-impl SinkWriter for PartWriter {
-    fn write(&mut self, batch: Batch) -> Result<()> {
-        self.append(&batch).map_err(|error| error.with("table", &self.table))
+impl<E: Encode> SinkWriter<E::Batch> for PartWriter<E> {
+    fn write(&mut self, batch: E::Batch) -> Result<()> {
+        self.append(batch).map_err(|error| self.placed(error))
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -140,7 +165,7 @@ impl SinkWriter for PartWriter {
         self.next_check = now + self.policy.check;
         match &self.part {
             Some(part) if self.policy.is_due(part.begun, part.touched, now) => {
-                self.roll().map_err(|error| error.with("table", &self.table))
+                self.roll().map_err(|error| self.placed(error))
             }
             _ => Ok(()),
         }
@@ -148,19 +173,30 @@ impl SinkWriter for PartWriter {
 
     fn flush(&mut self, reason: Flush) -> Result<()> {
         if self.owner.is_none() {
-            return self.roll().map_err(|error| error.with("table", &self.table));
+            return self.roll().map_err(|error| self.placed(error));
         }
         if reason == Flush::End && (self.part.is_some() || !self.closed.is_empty()) {
             let error =
                 Error::internal("a part file waits for its checkpoint at the end: no barrier came behind its rows");
-            return Err(error.with("table", &self.table));
+            return Err(self.placed(error));
         }
         Ok(())
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Vec<Committable>> {
-        self.hand_over(checkpoint).map_err(|error| error.with("table", &self.table))
+        self.hand_over(checkpoint).map_err(|error| self.placed(error))
     }
+}
+
+/// Ends the part that grows; without checkpoints it gets its name.
+fn roll(part: &mut Option<Part>, closed: &mut Vec<ClosedPart>, waits: bool) -> Result<()> {
+    let Some(part) = part.take() else { return Ok(()) };
+    let part = part.close()?;
+    if !waits {
+        return part.publish();
+    }
+    closed.push(part);
+    Ok(())
 }
 
 /// Makes a folder and those above it, on disk.

@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
 use riverrun_base::{Error, Result};
-use riverrun_formats::Decoder;
 
 /// So much is read at a time.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -49,8 +48,11 @@ impl<R: Read> Messages<R> {
     /// Finds the next messages once all are taken; false where there are no more.
     ///
     /// # Errors
-    /// The stream cannot be read, or the decoder finds no end of a message.
-    pub(super) fn find(&mut self, decoder: &dyn Decoder) -> Result<bool> {
+    /// The stream cannot be read, or `split`, which is [`Decoder::split`](riverrun_formats::Decoder::split), finds no end of a message.
+    pub(super) fn find(
+        &mut self,
+        split: impl Fn(&[u8], bool, &mut Vec<Range<usize>>) -> Result<usize>,
+    ) -> Result<bool> {
         while self.taken == self.found.len() {
             if self.ended {
                 return Ok(false);
@@ -58,7 +60,7 @@ impl<R: Read> Messages<R> {
             self.refill()?;
             self.found.clear();
             self.taken = 0;
-            self.split = decoder.split(&self.buffer[..self.filled], self.ended, &mut self.found)?;
+            self.split = split(&self.buffer[..self.filled], self.ended, &mut self.found)?;
             if self.split == 0 && self.filled == self.buffer.len() && !self.ended {
                 self.grow()?;
             }
@@ -119,6 +121,8 @@ mod tests {
     use riverrun_base::options::OptionReader;
     use riverrun_data::{DataType, LogicalType, RowField, arrow_schema};
 
+    use riverrun_formats::Decoder;
+
     use super::*;
 
     fn decoder() -> Box<dyn Decoder> {
@@ -144,7 +148,7 @@ mod tests {
         let decoder = decoder();
         let mut messages = Messages::new(Slow(&bytes[offset..], piece), offset as u64, chunk);
         let mut all = Vec::new();
-        while messages.find(decoder.as_ref()).unwrap() {
+        while messages.find(|bytes, end, found| decoder.split(bytes, end, found)).unwrap() {
             let next: Vec<Vec<u8>> = messages.next(most).into_iter().map(<[u8]>::to_vec).collect();
             let offsets = (0..next.len()).map(|ahead| messages.offset(ahead)).collect::<Vec<_>>();
             messages.take(next.len());
@@ -193,6 +197,8 @@ mod tests {
     fn a_message_that_never_ends_is_an_error_and_not_all_memory() {
         let mut messages = Messages::new(std::io::repeat(b'a'), 0, 10);
         messages.longest = 1000;
-        assert!(messages.find(decoder().as_ref()).unwrap_err().to_string().contains("does not end within"));
+        let decoder = decoder();
+        let found = messages.find(|bytes, end, found| decoder.split(bytes, end, found));
+        assert!(found.unwrap_err().to_string().contains("does not end within"));
     }
 }

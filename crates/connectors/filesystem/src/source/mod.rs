@@ -5,6 +5,7 @@ mod listing;
 mod messages;
 mod metadata;
 mod reader;
+mod typed;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use regex::Regex;
 use riverrun_base::{Error, Result};
 use riverrun_connect::{
-    Boundedness, Discovery, Source, SourceReader, Split, SplitEnumerator, SplitId, TableContext, TaskContext,
+    Boundedness, Discovery, Polled, Source, SourceReader, Split, SplitEnumerator, SplitId, TableContext, TaskContext,
 };
 use riverrun_data::{ChangelogMode, field};
 use riverrun_formats::Format;
@@ -23,7 +24,8 @@ use riverrun_formats::Format;
 use crate::FilesystemOptions;
 use crate::path::local_path;
 pub(crate) use metadata::Metadata;
-use reader::{FileReader, Position};
+use reader::{FileReader, Position, RowDecoder};
+pub use typed::{FileSource, FileSourceBuilder, TextLineInputFormat};
 
 /// The files of a table.
 pub(crate) struct FilesystemSource {
@@ -88,17 +90,49 @@ impl Source for FilesystemSource {
     }
 
     fn enumerator(&self, _context: &TaskContext) -> Result<Box<dyn SplitEnumerator>> {
-        let enumerator =
-            Enumerator { files: self.files.clone(), monitor: self.monitor, known: HashSet::new(), done: false };
-        // A missing path is found now, within the time that a start may take.
-        listing::check(&enumerator.files).map_err(|error| error.with("table", &self.table))?;
-        Ok(Box::new(enumerator))
+        enumerator(&self.files, self.monitor).map_err(|error| error.with("table", &self.table))
     }
 
     fn reader(&self, context: &TaskContext) -> Result<Box<dyn SourceReader>> {
-        let schema = Arc::clone(&self.schema);
-        Ok(Box::new(FileReader::new(&self.table, self.format.decoder()?, schema, self.metadata.clone(), context)))
+        let decode = RowDecoder {
+            decoder: self.format.decoder()?,
+            schema: Arc::clone(&self.schema),
+            metadata: self.metadata.clone(),
+            skipped: context.counters.counter("numRecordsInErrors"),
+        };
+        Ok(Box::new(OfTable { table: self.table.clone(), reader: FileReader::new(decode, context) }))
     }
+}
+
+/// Names the table in errors.
+struct OfTable {
+    table: String,
+    reader: FileReader<RowDecoder>,
+}
+
+impl SourceReader for OfTable {
+    fn add_splits(&mut self, splits: Vec<Split>) -> Result<()> {
+        self.reader.add_splits(splits)
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Polled> {
+        self.reader
+            .poll(wait)
+            .map_err(|error| if error.is_canceled() { error } else { error.with("table", &self.table) })
+    }
+
+    fn splits(&self) -> Vec<Split> {
+        self.reader.splits()
+    }
+}
+
+/// What finds the files, once or every so often.
+///
+/// # Errors
+/// The path does not exist: it is found now, within the time that a start may take.
+fn enumerator(files: &Files, monitor: Option<Duration>) -> Result<Box<dyn SplitEnumerator>> {
+    listing::check(files)?;
+    Ok(Box::new(Enumerator { files: files.clone(), monitor, known: HashSet::new(), done: false }))
 }
 
 /// Lists the files, once or again and again. Each path is reported once: what is appended to a file later is not read.

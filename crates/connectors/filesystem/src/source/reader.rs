@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Cancellation, Counter, Polled, SourceReader, Split, SplitId, TaskContext};
 use riverrun_data::Batch;
-use riverrun_formats::{Decoded, Decoder};
+use riverrun_formats::{DecodeError, Decoded, Decoder};
 
 use super::file::{self, FileInfo};
 use super::messages::{CHUNK, Messages};
@@ -46,76 +47,51 @@ impl Position {
     }
 }
 
-/// Reads files in the order in which they were added.
-pub(super) struct FileReader {
-    table: String,
-    decoder: Box<dyn Decoder>,
-    schema: SchemaRef,
-    metadata: Vec<Metadata>,
-    cancellation: Cancellation,
-    skipped: Counter,
-    /// The file that is read.
-    open: Option<OpenFile>,
-    /// Those that follow.
-    waiting: VecDeque<(SplitId, Position)>,
+/// Finds the messages of files, and turns them into batches. One reader owns it.
+pub(super) trait Decode: Send {
+    /// What comes out.
+    type Batch;
+
+    /// As [`Decoder::split`].
+    ///
+    /// # Errors
+    /// The bytes cannot be split.
+    fn split(&self, bytes: &[u8], end: bool, messages: &mut Vec<Range<usize>>) -> Result<usize>;
+
+    /// What messages of a file become; `None` where that is nothing.
+    ///
+    /// # Errors
+    /// The first message that cannot be read, by its number among these.
+    fn decode(&mut self, messages: &[&[u8]], file: &FileInfo) -> Result<Option<Self::Batch>, DecodeError>;
 }
 
-struct OpenFile {
-    split: SplitId,
-    info: FileInfo,
-    messages: Messages<Box<dyn Read + Send>>,
+/// Turns messages into rows, with the metadata columns behind.
+pub(super) struct RowDecoder {
+    pub(super) decoder: Box<dyn Decoder>,
+    pub(super) schema: SchemaRef,
+    pub(super) metadata: Vec<Metadata>,
+    /// Messages that their format left out.
+    pub(super) skipped: Counter,
 }
 
-impl FileReader {
-    pub(super) fn new(
-        table: &str,
-        decoder: Box<dyn Decoder>,
-        schema: SchemaRef,
-        metadata: Vec<Metadata>,
-        context: &TaskContext,
-    ) -> Self {
-        Self {
-            table: table.to_owned(),
-            decoder,
-            schema,
-            metadata,
-            cancellation: context.cancellation.clone(),
-            skipped: context.counters.counter("numRecordsInErrors"),
-            open: None,
-            waiting: VecDeque::new(),
+impl Decode for RowDecoder {
+    type Batch = Batch;
+
+    fn split(&self, bytes: &[u8], end: bool, messages: &mut Vec<Range<usize>>) -> Result<usize> {
+        self.decoder.split(bytes, end, messages)
+    }
+
+    fn decode(&mut self, messages: &[&[u8]], file: &FileInfo) -> Result<Option<Batch>, DecodeError> {
+        let decoded = self.decoder.decode(messages)?;
+        self.skipped.add(decoded.skipped);
+        if decoded.rows.num_rows() == 0 {
+            return Ok(None);
         }
+        self.batch(decoded, file).map(Some).map_err(|error| DecodeError { message: 0, error })
     }
+}
 
-    /// The rows of the next messages of the open file; `None` at its end.
-    fn read(&mut self, open: &mut OpenFile) -> Result<Option<Batch>> {
-        loop {
-            self.cancellation.check()?;
-            let found = open.messages.find(self.decoder.as_ref());
-            if !found.map_err(|error| self.located(error, open, 0))? {
-                return Ok(None);
-            }
-            let messages = open.messages.next(BATCH);
-            let count = messages.len();
-            let decoded = self.decoder.decode(&messages);
-            let decoded = decoded.map_err(|failed| self.located(failed.error, open, failed.message))?;
-            open.messages.take(count);
-            self.skipped.add(decoded.skipped);
-            if decoded.rows.num_rows() > 0 {
-                return self.batch(decoded, &open.info).map(Some);
-            }
-        }
-    }
-
-    /// Adds where the message stands that is `ahead` of the next.
-    fn located(&self, error: Error, open: &OpenFile, ahead: usize) -> Error {
-        let error = match file::line(&open.info.path, open.messages.offset(ahead)) {
-            Ok(line) => error.with("line", line),
-            // The file is gone; its path is all there is to say.
-            Err(_) => error,
-        };
-        error.with("path", &open.info.path).with("table", &self.table)
-    }
-
+impl RowDecoder {
     /// Adds the metadata columns.
     fn batch(&self, decoded: Decoded, file: &FileInfo) -> Result<Batch> {
         let count = decoded.rows.num_rows();
@@ -134,7 +110,59 @@ impl FileReader {
     }
 }
 
-impl SourceReader for FileReader {
+/// Reads files in the order in which they were added.
+pub(super) struct FileReader<D> {
+    decode: D,
+    cancellation: Cancellation,
+    /// The file that is read.
+    open: Option<OpenFile>,
+    /// Those that follow.
+    waiting: VecDeque<(SplitId, Position)>,
+}
+
+struct OpenFile {
+    split: SplitId,
+    info: FileInfo,
+    messages: Messages<Box<dyn Read + Send>>,
+}
+
+impl<D: Decode> FileReader<D> {
+    pub(super) fn new(decode: D, context: &TaskContext) -> Self {
+        Self { decode, cancellation: context.cancellation.clone(), open: None, waiting: VecDeque::new() }
+    }
+
+    /// What the next messages of the open file become; `None` at its end.
+    fn read(&mut self, open: &mut OpenFile) -> Result<Option<D::Batch>> {
+        loop {
+            self.cancellation.check()?;
+            let decode = &self.decode;
+            let found = open.messages.find(|bytes, end, found| decode.split(bytes, end, found));
+            if !found.map_err(|error| located(error, open, 0))? {
+                return Ok(None);
+            }
+            let messages = open.messages.next(BATCH);
+            let count = messages.len();
+            let decoded = self.decode.decode(&messages, &open.info);
+            let decoded = decoded.map_err(|failed| located(failed.error, open, failed.message))?;
+            open.messages.take(count);
+            if decoded.is_some() {
+                return Ok(decoded);
+            }
+        }
+    }
+}
+
+/// Adds where the message stands that is `ahead` of the next.
+fn located(error: Error, open: &OpenFile, ahead: usize) -> Error {
+    let error = match file::line(&open.info.path, open.messages.offset(ahead)) {
+        Ok(line) => error.with("line", line),
+        // The file is gone; its path is all there is to say.
+        Err(_) => error,
+    };
+    error.with("path", &open.info.path)
+}
+
+impl<D: Decode> SourceReader<D::Batch> for FileReader<D> {
     fn add_splits(&mut self, splits: Vec<Split>) -> Result<()> {
         for split in splits {
             let position = Position::decode(&split.position).map_err(|error| error.with("path", &split.id))?;
@@ -143,7 +171,7 @@ impl SourceReader for FileReader {
         Ok(())
     }
 
-    fn poll(&mut self, wait: Duration) -> Result<Polled> {
+    fn poll(&mut self, wait: Duration) -> Result<Polled<D::Batch>> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => match self.waiting.front() {
@@ -152,8 +180,7 @@ impl SourceReader for FileReader {
                     return Ok(Polled::Nothing);
                 }
                 Some((split, position)) => {
-                    let opened = file::open(split, position.offset);
-                    let (bytes, info) = opened.map_err(|error| error.with("table", &self.table))?;
+                    let (bytes, info) = file::open(split, position.offset)?;
                     let messages = Messages::new(bytes, position.offset, CHUNK);
                     let open = OpenFile { split: Arc::clone(split), info, messages };
                     self.waiting.pop_front();

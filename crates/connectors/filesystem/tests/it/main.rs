@@ -5,6 +5,7 @@
 mod exactly_once;
 mod sink;
 mod source;
+mod typed;
 
 use std::fs;
 use std::path::Path;

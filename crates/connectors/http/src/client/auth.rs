@@ -26,7 +26,7 @@ pub(crate) enum Auth {
     /// The same header always.
     Header(Secret),
     /// By tokens.
-    OAuth {
+    ClientCredentials {
         /// Where they are given.
         url: Url,
         /// The client.
@@ -57,7 +57,7 @@ impl Token {
         match &client.settings.auth {
             Auth::None => Ok(None),
             Auth::Header(value) => sensitive(value.expose()).map(Some),
-            Auth::OAuth { url, id, secret, scope } => {
+            Auth::ClientCredentials { url, id, secret, scope } => {
                 if let Some(known) = self.known() {
                     return Ok(Some(known));
                 }
@@ -84,12 +84,19 @@ impl Token {
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::try_from(text).map_err(|_| Failure::Refused("the authorization has characters that no header can have".to_owned()))?;
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| Failure::Refused("the authorization has characters that no header can have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-async fn ask(client: &Client, url: &Url, id: &str, secret: &Secret, scope: Option<&str>) -> Result<(HeaderValue, Instant), Failure> {
+async fn ask(
+    client: &Client,
+    url: &Url,
+    id: &str,
+    secret: &Secret,
+    scope: Option<&str>,
+) -> Result<(HeaderValue, Instant), Failure> {
     let mut form = String::from("grant_type=client_credentials");
     if let Some(scope) = scope {
         form.push_str("&scope=");
@@ -110,7 +117,10 @@ async fn ask(client: &Client, url: &Url, id: &str, secret: &Secret, scope: Optio
         return Err(refused(&format!("the answer was {code}")));
     }
     let answer: serde_json::Value = serde_json::from_slice(&answer).map_err(|_| refused("its answer is no JSON"))?;
-    let token = answer.get("access_token").and_then(serde_json::Value::as_str).ok_or_else(|| refused("its answer has no access_token"))?;
+    let token = answer
+        .get("access_token")
+        .and_then(serde_json::Value::as_str)
+        .ok_or_else(|| refused("its answer has no access_token"))?;
     let life = answer.get("expires_in").and_then(serde_json::Value::as_u64).map_or(UNTOLD, Duration::from_secs);
     let life = life.saturating_sub(EARLIER).max(Duration::from_secs(1)).min(Duration::from_secs(86_400));
     Ok((sensitive(&format!("Bearer {token}"))?, Instant::now() + life))

@@ -43,7 +43,8 @@ pub(super) fn compressed(how: Compression, body: &[u8]) -> Result<Option<(&'stat
     match how {
         Compression::None => Ok(None),
         Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 2), flate2::Compression::fast());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 2), flate2::Compression::fast());
             encoder.write_all(body).map_err(cannot)?;
             Ok(Some(("gzip", Bytes::from(encoder.finish().map_err(cannot)?))))
         }
@@ -77,7 +78,15 @@ mod tests {
 
     fn record(body: &'static str) -> Arc<Request> {
         let (target, body) = (Err(String::new()), Bytes::from_static(body.as_bytes()));
-        Arc::new(Request { verb: Verb::Post, url: Arc::from(""), target, headers: Vec::new(), body, order: None, key: None })
+        Arc::new(Request {
+            verb: Verb::Post,
+            url: Arc::from(""),
+            target,
+            headers: Vec::new(),
+            body,
+            order: None,
+            key: None,
+        })
     }
 
     #[test]

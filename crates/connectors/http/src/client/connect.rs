@@ -57,7 +57,8 @@ impl Client {
         let name = ServerName::try_from(origin.host.clone())
             .map_err(|error| Failure::Refused(format!("{} is no name of a server: {error}", origin.host)))?;
         let connector = TlsConnector::from(std::sync::Arc::clone(&self.tls));
-        let tls = connector.connect(name, tcp).await.map_err(|error| failed("TLS with the destination failed", &error))?;
+        let tls =
+            connector.connect(name, tcp).await.map_err(|error| failed("TLS with the destination failed", &error))?;
         let two = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         self.handshake(Stream::Tls(Box::new(tls)), two).await
     }
@@ -86,7 +87,8 @@ impl Client {
         if two {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(self.settings.keep_alive);
-            let (sender, connection) = builder.handshake(io).await.map_err(|error| failed("HTTP/2 could not begin", &error))?;
+            let (sender, connection) =
+                builder.handshake(io).await.map_err(|error| failed("HTTP/2 could not begin", &error))?;
             // Ends with its last sender, or when the destination closes.
             tokio::spawn(connection);
             return Ok(Connection::Two(sender));
@@ -103,7 +105,8 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let found = tokio::net::lookup_host((host, port)).await;
-    let found: Vec<SocketAddr> = found.map_err(|error| failed(&format!("the name {host} cannot be resolved"), &error))?.collect();
+    let found: Vec<SocketAddr> =
+        found.map_err(|error| failed(&format!("the name {host} cannot be resolved"), &error))?.collect();
     if found.is_empty() {
         return Err(Failure::Nothing(format!("the name {host} has no address")));
     }
@@ -165,7 +168,11 @@ pub(super) fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> F
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),

@@ -15,7 +15,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Response, Uri};
 use riverrun_base::Result as Checked;
@@ -27,8 +29,8 @@ use crate::options::{BatchFormat, Compression, Version};
 use crate::request::Request;
 use crate::retry_after::retry_after;
 use crate::url::{Origin, Url};
-pub(crate) use auth::{Auth, basic};
 use auth::Token;
+pub(crate) use auth::{Auth, basic};
 use connect::{Body, Connection, failed};
 use pool::Pool;
 pub(crate) use tls::TlsFiles;
@@ -121,7 +123,10 @@ impl Client {
         };
         let answer = match tokio::time::timeout(self.settings.timeout, self.exchange(first, url, requests)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failure::Nothing(format!("no whole answer within {}", riverrun_base::format_duration(self.settings.timeout)))),
+            Err(_) => Err(Failure::Nothing(format!(
+                "no whole answer within {}",
+                riverrun_base::format_duration(self.settings.timeout)
+            ))),
         };
         match answer {
             Ok(answer) => answer,
@@ -163,7 +168,8 @@ impl Client {
         if code == 401 {
             self.token.forget();
         }
-        let retry_after = response.1.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+        let retry_after =
+            response.1.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
         let results = match &self.settings.results {
             Some((items, status)) if requests.len() > 1 => body::results(&response.2, items, status),
             _ => None,
@@ -172,7 +178,13 @@ impl Client {
     }
 
     /// Sends one request: the code, headers and body of its answer.
-    async fn send(&self, method: hyper::Method, url: &Url, headers: HeaderMap, bytes: Bytes) -> Result<(u16, HeaderMap, Bytes), Failure> {
+    async fn send(
+        &self,
+        method: hyper::Method,
+        url: &Url,
+        headers: HeaderMap,
+        bytes: Bytes,
+    ) -> Result<(u16, HeaderMap, Bytes), Failure> {
         let mut message = hyper::Request::new(Full::new(bytes));
         *message.method_mut() = method;
         *message.headers_mut() = headers;
@@ -234,21 +246,27 @@ impl Client {
         if is_two {
             message.headers_mut().remove(HOST);
         } else {
-            let host = HeaderValue::try_from(origin.authority()).map_err(|error| failed("the host cannot be named", &error))?;
+            let host = HeaderValue::try_from(origin.authority())
+                .map_err(|error| failed("the host cannot be named", &error))?;
             message.headers_mut().entry(HOST).or_insert(host);
-            if through_proxy && let Some(value) = self.settings.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()) {
-                let value = HeaderValue::try_from(value.expose()).map_err(|error| failed("the proxy's user cannot be named", &error))?;
+            if through_proxy
+                && let Some(value) = self.settings.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref())
+            {
+                let value = HeaderValue::try_from(value.expose())
+                    .map_err(|error| failed("the proxy's user cannot be named", &error))?;
                 message.headers_mut().insert(hyper::header::PROXY_AUTHORIZATION, value);
             }
         }
-        *message.uri_mut() = if is_two || through_proxy { absolute(origin, &url.target)? } else { Uri::from(url.target.clone()) };
+        *message.uri_mut() =
+            if is_two || through_proxy { absolute(origin, &url.target)? } else { Uri::from(url.target.clone()) };
         *message.version_mut() = if is_two { hyper::Version::HTTP_2 } else { hyper::Version::HTTP_11 };
         Ok(())
     }
 }
 
 fn absolute(origin: &Origin, target: &PathAndQuery) -> Result<Uri, Failure> {
-    let authority = Authority::try_from(origin.authority()).map_err(|error| failed("the host cannot be named", &error))?;
+    let authority =
+        Authority::try_from(origin.authority()).map_err(|error| failed("the host cannot be named", &error))?;
     let scheme = if origin.is_https { Scheme::HTTPS } else { Scheme::HTTP };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target.clone()).build();
     uri.map_err(|error| failed("the URL cannot be written", &error))

@@ -40,7 +40,8 @@ pub(crate) fn config(files: &TlsFiles, version: Version) -> Result<Arc<ClientCon
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate, "sink.tls.certificate")?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "sink.tls.key").caused_by(error))?;
+            let private =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "sink.tls.key").caused_by(error))?;
             builder
                 .with_client_auth_cert(chain, private)
                 .map_err(|error| unusable(certificate, "sink.tls.certificate").caused_by(error))?
@@ -55,7 +56,8 @@ pub(crate) fn config(files: &TlsFiles, version: Version) -> Result<Arc<ClientCon
 }
 
 fn certificates(file: &str, option: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let all = CertificateDer::pem_file_iter(Path::new(file)).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+    let all =
+        CertificateDer::pem_file_iter(Path::new(file)).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
     match all {
         Ok(all) if all.is_empty() => Err(unusable(file, option).hint("it has no certificate in PEM")),
         Ok(all) => Ok(all),

@@ -199,7 +199,11 @@ impl Window {
     pub(super) fn limit(&self) -> usize {
         match self {
             Self::Fixed(limit) => *limit,
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the largest number of requests")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 1 and the largest number of requests"
+            )]
             Self::Adaptive { limit, .. } => *limit as usize,
         }
     }

@@ -37,7 +37,8 @@ fn body(request: &Request) -> String {
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let batching = rng.bool().then(|| Batching { rows: rng.usize(1..6), bytes: rng.usize(5..60), age: ms(rng.u64(0..50)) });
+        let batching =
+            rng.bool().then(|| Batching { rows: rng.usize(1..6), bytes: rng.usize(5..60), age: ms(rng.u64(0..50)) });
         let settings = CoreSettings {
             queue_rows: rng.usize(1..40),
             requests: rng.usize(1..6),

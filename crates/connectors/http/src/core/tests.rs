@@ -41,7 +41,15 @@ pub(super) fn ms(ms: u64) -> Time {
 
 pub(super) fn request(url: &str, body: &str, order: Option<u64>) -> Request {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Request { verb: Verb::Post, url: Arc::from(url), target: Url::parse(url), headers: Vec::new(), body, order, key: None }
+    Request {
+        verb: Verb::Post,
+        url: Arc::from(url),
+        target: Url::parse(url),
+        headers: Vec::new(),
+        body,
+        order,
+        key: None,
+    }
 }
 
 pub(super) fn status(code: u16) -> Answer {
@@ -76,10 +84,16 @@ fn three_retries_are_four_sends_and_then_one_failover_row() {
     let sends = run(&mut core, &mut now, |_, _| status(500));
     assert_eq!(sends.len(), 4);
     let failed = core.next_failover(10);
-    assert_eq!((failed.len(), failed[0].tries, failed[0].first_ms, failed[0].why.as_str()), (1, 4, 5, "the answer was 500"));
+    assert_eq!(
+        (failed.len(), failed[0].tries, failed[0].first_ms, failed[0].why.as_str()),
+        (1, 4, 5, "the answer was 500")
+    );
     assert_eq!((core.pending(), core.snapshot().len()), (1, 1));
     core.stored(&[failed[0].id], now);
-    assert_eq!((core.pending(), core.bytes(), core.stats().failed_over, core.stats().sends, core.stats().retries), (0, 0, 1, 4, 3));
+    assert_eq!(
+        (core.pending(), core.bytes(), core.stats().failed_over, core.stats().sends, core.stats().retries),
+        (0, 0, 1, 4, 3)
+    );
 }
 
 #[test]
@@ -93,7 +107,12 @@ fn a_destination_that_comes_back_in_time_gets_its_record_once_more() {
 
 #[test]
 fn what_is_fatal_is_not_sent_again() {
-    for (answer, sends) in [(status(404), 1), (status(301), 1), (Answer::Refused("private".into()), 1), (Answer::Nothing("reset".into()), 4)] {
+    for (answer, sends) in [
+        (status(404), 1),
+        (status(301), 1),
+        (Answer::Refused("private".into()), 1),
+        (Answer::Nothing("reset".into()), 4),
+    ] {
         let (mut core, mut now) = (Core::new(settings(), 1), ms(0));
         core.accept(request("http://h/", "a", None), now, 0);
         assert_eq!(run(&mut core, &mut now, |_, _| answer.clone()).len(), sends, "{answer:?}");
@@ -123,7 +142,11 @@ fn retry_after_is_obeyed_and_pauses_that_destination_only() {
     core.accept(request("http://slow/", "a", None), now, 0);
     core.accept(request("http://slow/", "b", None), now, 0);
     let first = core.next(now).unwrap();
-    core.answered(first.id, Answer::Status { code: 429, retry_after: Some(ms(5000)), results: None, text: String::new() }, now);
+    core.answered(
+        first.id,
+        Answer::Status { code: 429, retry_after: Some(ms(5000)), results: None, text: String::new() },
+        now,
+    );
     core.accept(request("http://other/", "c", None), now, 0);
     let mut sends = run(&mut core, &mut now, |_, _| status(200));
     sends.sort();
@@ -136,7 +159,12 @@ fn retry_after_is_obeyed_and_pauses_that_destination_only() {
 fn a_retry_after_beyond_the_time_of_a_record_gives_it_up() {
     let (mut core, mut now) = (Core::new(settings(), 1), ms(0));
     core.accept(request("http://h/", "a", None), now, 0);
-    let huge = Answer::Status { code: 503, retry_after: Some(Duration::from_secs(u64::from(u32::MAX))), results: None, text: String::new() };
+    let huge = Answer::Status {
+        code: 503,
+        retry_after: Some(Duration::from_secs(u64::from(u32::MAX))),
+        results: None,
+        text: String::new(),
+    };
     assert_eq!(run(&mut core, &mut now, |_, _| huge.clone()).len(), 1);
     assert_eq!(core.next_failover(9).len(), 1);
     core.accept(request("http://h/", "b", None), now, 0);
@@ -149,7 +177,9 @@ fn one_bad_record_of_a_batch_is_found() {
     let batching = Some(Batching { rows: 500, bytes: 1 << 20, age: ms(100) });
     let (mut core, mut now) = (Core::new(CoreSettings { batching, ..settings() }, 1), ms(0));
     (0..500).for_each(|n| core.accept(request("http://h/", &n.to_string(), None), now, 0));
-    let sends = run(&mut core, &mut now, |dispatch, _| status(if bodies(dispatch).contains(&"321".to_owned()) { 422 } else { 200 }));
+    let sends = run(&mut core, &mut now, |dispatch, _| {
+        status(if bodies(dispatch).contains(&"321".to_owned()) { 422 } else { 200 })
+    });
     assert!(sends.len() <= 1 + 2 * 9, "{}", sends.len());
     let failed = core.next_failover(9);
     assert_eq!((failed.len(), &failed[0].request.body[..]), (1, &b"321"[..]));

@@ -11,7 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::core::Failed;
 
 /// The names of headers whose values are secrets, and are left out.
-const SECRETS: &[&str] = &["authorization", "cookie", "token", "secret", "password", "credential", "session", "signature", "api-key", "apikey"];
+const SECRETS: &[&str] = &[
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "credential",
+    "session",
+    "signature",
+    "api-key",
+    "apikey",
+];
 
 /// A record that could not be delivered, on its own: it can be sent again from this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +88,9 @@ impl Envelope {
             version: 1,
             method: request.verb.method().to_string(),
             url: request.url.to_string(),
-            headers: headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .collect(),
             body,
             body_encoding,
             error: failed.why.clone(),
@@ -97,12 +110,13 @@ impl Envelope {
     /// # Errors
     /// It is something else.
     pub fn parse(values: &str) -> Result<Self> {
-        let envelope: Self = serde_json::from_str(values).map_err(|error| {
-            Error::data("this is no record that the http connector has kept").caused_by(error)
-        })?;
+        let envelope: Self = serde_json::from_str(values)
+            .map_err(|error| Error::data("this is no record that the http connector has kept").caused_by(error))?;
         match envelope.version {
             1 => Ok(envelope),
-            version => Err(Error::data(format!("the record is of version {version}, which is later than this program"))),
+            version => {
+                Err(Error::data(format!("the record is of version {version}, which is later than this program")))
+            }
         }
     }
 
@@ -113,7 +127,9 @@ impl Envelope {
     pub fn bytes(&self) -> Result<Vec<u8>> {
         match self.body_encoding.as_deref() {
             None => Ok(self.body.clone().into_bytes()),
-            Some("base64") => STANDARD.decode(&self.body).map_err(|error| Error::data("the body is no Base64").caused_by(error)),
+            Some("base64") => {
+                STANDARD.decode(&self.body).map_err(|error| Error::data("the body is no Base64").caused_by(error))
+            }
             Some(other) => Err(Error::data(format!("the body is in an unknown encoding: {other}"))),
         }
     }

@@ -22,13 +22,21 @@ impl Folder {
     }
 
     /// Runs `work` where it may wait for the disk.
-    fn on_disk<T: Send + 'static>(&self, work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static) -> BoxFuture<'static, Result<T>> {
+    fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
         let root = self.root.clone();
         async move {
             let shown = root.display().to_string();
             let done = tokio::task::spawn_blocking(move || work(&root)).await;
             let done = done.map_err(|error| Error::internal("working on files panicked").caused_by(error))?;
-            done.map_err(|error| Error::external("the failover store's files cannot be worked on").caused_by(error).with("folder", shown).retryable())
+            done.map_err(|error| {
+                Error::external("the failover store's files cannot be worked on")
+                    .caused_by(error)
+                    .with("folder", shown)
+                    .retryable()
+            })
         }
         .boxed()
     }
@@ -42,7 +50,7 @@ impl Store for Folder {
 
     fn read<'a>(&'a mut self, after: Option<Place>, most: usize) -> BoxFuture<'a, Result<(Vec<Found>, Option<Place>)>> {
         async move {
-            let files = self.on_disk(move |root| all_files(root)).await?;
+            let files = self.on_disk(all_files).await?;
             let mut found = Vec::new();
             let mut last = None;
             for file in files.into_iter().filter(|file| after.as_ref().is_none_or(|after| file > after)) {

@@ -33,7 +33,8 @@ impl Hdfs {
         }
         let mut builder = ClientBuilder::new().with_url(&self.url).with_io_runtime(io_runtime()?);
         // Repeating is the keeper's matter.
-        builder = builder.with_config([("dfs.client.failover.max.attempts", "3"), ("dfs.client.failover.sleep.base.millis", "100")]);
+        builder = builder
+            .with_config([("dfs.client.failover.max.attempts", "3"), ("dfs.client.failover.sleep.base.millis", "100")]);
         if let Some(user) = &self.user {
             builder = builder.with_user(user);
         }
@@ -87,26 +88,33 @@ impl Hdfs {
         }
         .await;
         let bytes = read.map_err(|error| self.failed(&error))?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::data("a file of the failover store is no text").with("file", file))
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| Error::data("a file of the failover store is no text").with("file", file))
     }
 }
 
 /// A whole, synced file under a temporary name, then renamed.
-async fn write_whole(client: &Client, temporary: &str, target: &str, bytes: Vec<u8>, overwrite: bool) -> std::result::Result<(), HdfsError> {
-            let mut writer = client.create(temporary, WriteOptions::default().overwrite(true)).await?;
-            let synced = async {
-                writer.write_bytes(bytes.into()).await?;
-                match writer.hsync().await {
-                    // Files of erasure coding cannot be synced; closing still waits for every data node.
-                    Err(HdfsError::UnsupportedFeature(_)) => Ok(()),
-                    synced => synced,
-                }
-            }
-            .await;
-            // Closed also after a failure, or it would stay a file that is being written.
-            let closed = writer.close().await;
-            synced.and(closed)?;
-            client.rename(temporary, target, overwrite).await
+async fn write_whole(
+    client: &Client,
+    temporary: &str,
+    target: &str,
+    bytes: Vec<u8>,
+    overwrite: bool,
+) -> std::result::Result<(), HdfsError> {
+    let mut writer = client.create(temporary, WriteOptions::default().overwrite(true)).await?;
+    let synced = async {
+        writer.write_bytes(bytes.into()).await?;
+        match writer.hsync().await {
+            // Files of erasure coding cannot be synced; closing still waits for every data node.
+            Err(HdfsError::UnsupportedFeature(_)) => Ok(()),
+            synced => synced,
+        }
+    }
+    .await;
+    // Closed also after a failure, or it would stay a file that is being written.
+    let closed = writer.close().await;
+    synced.and(closed)?;
+    client.rename(temporary, target, overwrite).await
 }
 
 impl Store for Hdfs {

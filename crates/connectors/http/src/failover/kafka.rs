@@ -24,7 +24,8 @@ use super::{Found, Place, Row, Store};
 /// How long an attempt may take; the client gives rows up a little earlier.
 const LIMIT: Duration = Duration::from_secs(25);
 /// Properties of the Java client that mean nothing here.
-const JAVA: &[&str] = &["key.serializer", "value.serializer", "key.deserializer", "value.deserializer", "serializer.class"];
+const JAVA: &[&str] =
+    &["key.serializer", "value.serializer", "key.deserializer", "value.deserializer", "serializer.class"];
 
 /// The consumer group that marks what was removed.
 const GROUP: &str = "riverrun-failover-replay";
@@ -66,7 +67,10 @@ impl Topic {
     pub(crate) fn new(servers: &str, topic: &str, properties: &BTreeMap<String, Secret>) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", servers).set("message.timeout.ms", "20000").set("linger.ms", "5");
-        config.set("message.max.bytes", "16777216").set("enable.metrics.push", "false").set("reconnect.backoff.max.ms", "1000");
+        config
+            .set("message.max.bytes", "16777216")
+            .set("enable.metrics.push", "false")
+            .set("reconnect.backoff.max.ms", "1000");
         for (key, value) in properties.iter().filter(|(key, _)| !JAVA.contains(&key.as_str())) {
             let value = value.expose();
             if matches!(key.as_str(), "acks" | "request.required.acks") && !matches!(value, "all" | "-1") {
@@ -83,8 +87,9 @@ impl Topic {
     fn failed(&self, what: &str, error: &KafkaError) -> Error {
         let text = format!("{what}: {error}");
         let error = match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord) => Error::data(text)
-                .hint("larger records need 'sink.failover.kafka.message.max.bytes' here and 'max.message.bytes' of the topic"),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord) => Error::data(text).hint(
+                "larger records need 'sink.failover.kafka.message.max.bytes' here and 'max.message.bytes' of the topic",
+            ),
             _ => Error::external(text).retryable(),
         };
         error.with("topic", &self.topic)
@@ -95,7 +100,8 @@ impl Topic {
             return Ok(Arc::clone(producer));
         }
         let made = self.config.create_with_context(Reports::default());
-        let producer: Arc<BaseProducer<Reports>> = Arc::new(made.map_err(|error| self.failed("Kafka's client refuses its settings", &error))?);
+        let producer: Arc<BaseProducer<Reports>> =
+            Arc::new(made.map_err(|error| self.failed("Kafka's client refuses its settings", &error))?);
         self.producer = Some(Arc::clone(&producer));
         Ok(producer)
     }
@@ -104,12 +110,21 @@ impl Topic {
     async fn make_topic(&self) -> Result<()> {
         let cannot = |error: &KafkaError| self.failed("the topic cannot be made", error);
         let admin: AdminClient<DefaultClientContext> = self.config.create().map_err(|error| cannot(&error))?;
-        let topic = NewTopic { name: &self.topic, num_partitions: -1, replication: TopicReplication::Fixed(-1), config: Vec::new() };
-        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(8))).operation_timeout(Some(Duration::from_secs(8)));
+        let topic = NewTopic {
+            name: &self.topic,
+            num_partitions: -1,
+            replication: TopicReplication::Fixed(-1),
+            config: Vec::new(),
+        };
+        let options = AdminOptions::new()
+            .request_timeout(Some(Duration::from_secs(8)))
+            .operation_timeout(Some(Duration::from_secs(8)));
         let made = admin.create_topics([&topic], &options).await.map_err(|error| cannot(&error))?;
         match made.into_iter().next() {
             None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-            Some(Err((_, code))) => Err(Error::external(format!("the topic {} cannot be made: {code}", self.topic)).retryable()),
+            Some(Err((_, code))) => {
+                Err(Error::external(format!("the topic {} cannot be made: {code}", self.topic)).retryable())
+            }
         }
     }
 
@@ -151,10 +166,16 @@ struct Page {
 }
 
 /// Reads up to `most` rows behind `after`, or from what is marked on.
-fn page(config: &ClientConfig, topic: &str, after: Option<BTreeMap<i32, i64>>, most: usize) -> std::result::Result<Page, KafkaError> {
+fn page(
+    config: &ClientConfig,
+    topic: &str,
+    after: Option<BTreeMap<i32, i64>>,
+    most: usize,
+) -> std::result::Result<Page, KafkaError> {
     let consumer: BaseConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
-    let partitions: Vec<i32> = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+    let partitions: Vec<i32> =
+        metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
     let begin = match &after {
         Some(after) => after.clone(),
         None => marks(&consumer, topic, &partitions)?,
@@ -173,7 +194,9 @@ fn page(config: &ClientConfig, topic: &str, after: Option<BTreeMap<i32, i64>>, m
     consumer.assign(&list)?;
     let mut found = Vec::new();
     let end = std::time::Instant::now() + LIMIT;
-    while found.len() < most && ends.iter().any(|(partition, high)| behind.get(partition).is_none_or(|next| next < high)) {
+    while found.len() < most
+        && ends.iter().any(|(partition, high)| behind.get(partition).is_none_or(|next| next < high))
+    {
         if std::time::Instant::now() > end {
             return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
         }
@@ -190,9 +213,15 @@ fn page(config: &ClientConfig, topic: &str, after: Option<BTreeMap<i32, i64>>, m
 }
 
 /// The offsets that are marked.
-fn marks(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> std::result::Result<BTreeMap<i32, i64>, KafkaError> {
+fn marks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: &[i32],
+) -> std::result::Result<BTreeMap<i32, i64>, KafkaError> {
     let mut list = TopicPartitionList::new();
-    partitions.iter().for_each(|partition| drop(list.add_partition(topic, *partition)));
+    for partition in partitions {
+        list.add_partition(topic, *partition);
+    }
     let committed = consumer.committed_offsets(list, LIMIT)?;
     let mark = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -204,7 +233,9 @@ fn marks(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> std::resul
 impl Topic {
     fn consumer_config(&self) -> ClientConfig {
         let mut config = self.config.clone();
-        ["acks", "message.timeout.ms", "linger.ms"].iter().for_each(|key| drop(config.remove(key)));
+        for key in ["acks", "message.timeout.ms", "linger.ms"] {
+            config.remove(key);
+        }
         config.set("group.id", GROUP).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
         config
     }
@@ -222,7 +253,10 @@ impl Topic {
         for (text, partition, offset) in found {
             self.removed.entry(partition).or_insert((offset, BTreeSet::new()));
             let row = Row::parse(text.as_deref().unwrap_or_default());
-            rows.push(Found { at: format!("{partition}:{offset}"), row: row.map_err(|error| error.with("partition", partition).with("offset", offset))? });
+            rows.push(Found {
+                at: format!("{partition}:{offset}"),
+                row: row.map_err(|error| error.with("partition", partition).with("offset", offset))?,
+            });
         }
         let last = (!rows.is_empty()).then(|| place(&behind));
         Ok((rows, last))

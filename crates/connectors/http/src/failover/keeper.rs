@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Kind, Result};
-use riverrun_connect::{Cancellation, TaskContext};
+use riverrun_connect::Cancellation;
 use tokio::runtime::Handle;
 
 use super::{Envelope, Row, Stamp, Store};
@@ -38,8 +38,7 @@ struct Open {
 impl Keeper {
     /// # Errors
     /// This build does not have a store, or a property of it is refused.
-    pub(crate) fn new(settings: &Settings, context: &TaskContext) -> Result<Self> {
-        let _ = context;
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let open = |store: &super::StoreSettings| Ok(Open { name: store.name(), store: store.open()?, failures: 0 });
         let stores = settings.stores.iter().map(open).collect::<Result<_>>()?;
         Ok(Self { stores, timeout: settings.failover_timeout })
@@ -77,7 +76,10 @@ impl Keeper {
                         .hint("with 'sink.failover.probe' = 'warn' the job starts all the same, and waits for it when it is needed"));
                 }
                 Err(error) => {
-                    tracing::warn!("the failover store, {}, cannot be written to now: {error}; it is tried again when it is needed", open.name);
+                    tracing::warn!(
+                        "the failover store, {}, cannot be written to now: {error}; it is tried again when it is needed",
+                        open.name
+                    );
                 }
             }
         }
@@ -104,10 +106,12 @@ impl Keeper {
                 }
                 Err(error) if error.kind() == Kind::Data && now.len() > 1 => at_once = 1,
                 Err(error) if error.kind() == Kind::Data || begin.elapsed() >= self.timeout => {
-                    return Err(Error::external("a record that could not be delivered could not be kept elsewhere either")
-                        .caused_by(error)
-                        .retryable()
-                        .hint("the record is still in the last checkpoint"));
+                    return Err(Error::external(
+                        "a record that could not be delivered could not be kept elsewhere either",
+                    )
+                    .caused_by(error)
+                    .retryable()
+                    .hint("the record is still in the last checkpoint"));
                 }
                 Err(_) => {
                     tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -134,7 +138,11 @@ impl Keeper {
                 Err(error) => {
                     failed_once();
                     open.failures = open.failures.saturating_add(1);
-                    tracing::warn!(rows = rows.len(), "the failover store, {}, did not take records: {error}", open.name);
+                    tracing::warn!(
+                        rows = rows.len(),
+                        "the failover store, {}, did not take records: {error}",
+                        open.name
+                    );
                     let goes_on = open.failures >= TRIES_BEFORE_SECOND || error.kind() == Kind::Data;
                     last = error.with("failover store", &open.name);
                     if !goes_on {

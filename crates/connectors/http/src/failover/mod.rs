@@ -7,6 +7,8 @@
 mod envelope;
 mod files;
 mod folder;
+#[cfg(feature = "hbase")]
+mod hbase;
 #[cfg(feature = "hdfs")]
 mod hdfs;
 #[cfg(feature = "kafka")]

@@ -168,7 +168,12 @@ impl Failover {
         let mut core = self.settings.core.clone();
         (core.exhaustion, core.batching, core.rate) = (Exhaustion::Failover, None, replay.rate.or(core.rate));
         (core.queue_rows, core.breaker_failures) = (usize::MAX, 0);
-        let mut sender = Sender { core: Core::new(core, fastrand::u64(..)), client: Client::new(self.settings.client.clone())?, begin: Instant::now(), next: 0 };
+        let mut sender = Sender {
+            core: Core::new(core, fastrand::u64(..)),
+            client: Client::new(self.settings.client.clone())?,
+            begin: Instant::now(),
+            next: 0,
+        };
         let most = self.settings.core.requests;
         io_runtime()?.block_on(async {
             let (mut outcome, mut after) = (Outcome::default(), None);
@@ -192,7 +197,11 @@ impl Failover {
                         match failure {
                             None => delivered.push(row),
                             Some(why) => {
-                                tracing::warn!("{} {} is not delivered and stays: {why}", envelope.method, envelope.url.escape_debug());
+                                tracing::warn!(
+                                    "{} {} is not delivered and stays: {why}",
+                                    envelope.method,
+                                    envelope.url.escape_debug()
+                                );
                                 outcome.failed += 1;
                             }
                         }

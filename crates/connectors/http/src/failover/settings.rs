@@ -25,6 +25,8 @@ pub(crate) enum Place {
     Sql(SqlPlace),
     /// A topic.
     Kafka { servers: String, properties: BTreeMap<String, Secret> },
+    /// A table of HBase.
+    HBase { quorum: String, port: u16 },
     /// A folder of HDFS, with the form of its dates for chrono.
     Hdfs { namenode: String, user: Option<String>, path: String, date: String },
 }
@@ -51,7 +53,8 @@ impl StoreSettings {
         let storage = options.storage;
         let needs = |value: Option<String>, key: &str| {
             value.filter(|value| !value.trim().is_empty()).ok_or_else(|| {
-                Error::user(format!("missing required option '{key}' for the failover store '{storage}'")).hint(format!("add '{key}' = '...'"))
+                Error::user(format!("missing required option '{key}' for the failover store '{storage}'"))
+                    .hint(format!("add '{key}' = '...'"))
             })
         };
         let table = match (&options.table, &options.kafka_topic) {
@@ -63,7 +66,12 @@ impl StoreSettings {
             Storage::Local => Place::Local { path: needs(options.local_path, "sink.failover.local.path")? },
             Storage::MySql | Storage::Postgres | Storage::Sqlite => {
                 let url = needs(options.jdbc_url, "sink.failover.jdbc.url")?;
-                Place::Sql(SqlPlace { system: storage, url: checked_url(&url, storage)?, user: options.jdbc_username, password: options.jdbc_password })
+                Place::Sql(SqlPlace {
+                    system: storage,
+                    url: checked_url(&url, storage)?,
+                    user: options.jdbc_username,
+                    password: options.jdbc_password,
+                })
             }
             Storage::Kafka => Place::Kafka {
                 servers: needs(options.kafka_servers, "sink.failover.kafka.bootstrap.servers")?,
@@ -75,10 +83,10 @@ impl StoreSettings {
                 path: needs(options.hdfs_path, "sink.failover.hdfs.path")?,
                 date: date_format(&options.hdfs_format)?,
             },
-            Storage::HBase => {
-                return Err(Error::not_supported("the failover store 'hbase'").with("option", "sink.failover.storage")
-                    .hint("use 'local', 'kafka', 'mysql', 'postgresql', 'sqlite' or 'hdfs'"));
-            }
+            Storage::HBase => Place::HBase {
+                quorum: needs(options.hbase_quorum, "sink.failover.hbase.zookeeper.quorum")?,
+                port: options.hbase_port,
+            },
         };
         check_table(&table, &place)?;
         Ok(Self { table, place })
@@ -96,13 +104,22 @@ impl StoreSettings {
             #[cfg(not(feature = "sql"))]
             Place::Sql(place) => Err(not_built(place.system)),
             #[cfg(feature = "kafka")]
-            Place::Kafka { servers, properties } => Ok(Box::new(super::kafka::Topic::new(servers, &self.table, properties)?)),
+            Place::Kafka { servers, properties } => {
+                Ok(Box::new(super::kafka::Topic::new(servers, &self.table, properties)?))
+            }
             #[cfg(not(feature = "kafka"))]
             Place::Kafka { .. } => Err(not_built(Storage::Kafka)),
+            #[cfg(feature = "hbase")]
+            Place::HBase { quorum, port } => Ok(Box::new(super::hbase::HBase::new(quorum, *port, &self.table))),
+            #[cfg(not(feature = "hbase"))]
+            Place::HBase { .. } => Err(not_built(Storage::HBase)),
             #[cfg(feature = "hdfs")]
-            Place::Hdfs { namenode, user, path, date } => {
-                Ok(Box::new(super::hdfs::Hdfs::new(namenode, user.as_deref(), &format!("{}/{}", path.trim_end_matches('/'), self.table), date)))
-            }
+            Place::Hdfs { namenode, user, path, date } => Ok(Box::new(super::hdfs::Hdfs::new(
+                namenode,
+                user.as_deref(),
+                &format!("{}/{}", path.trim_end_matches('/'), self.table),
+                date,
+            ))),
             #[cfg(not(feature = "hdfs"))]
             Place::Hdfs { .. } => Err(not_built(Storage::Hdfs)),
         }
@@ -112,16 +129,20 @@ impl StoreSettings {
     pub(crate) fn name(&self) -> String {
         match &self.place {
             Place::Local { path } => format!("the folder {path}/{}", self.table),
-            Place::Sql(place) => format!("the table {} of {}", self.table, place.url.split(['?', ';']).next().unwrap_or_default()),
+            Place::Sql(place) => {
+                format!("the table {} of {}", self.table, place.url.split(['?', ';']).next().unwrap_or_default())
+            }
             Place::Kafka { servers, .. } => format!("the topic {} of Kafka at {servers}", self.table),
+            Place::HBase { quorum, .. } => format!("the table {} of HBase at {quorum}", self.table),
             Place::Hdfs { namenode, path, .. } => format!("the folder {path}/{} of {namenode}", self.table),
         }
     }
 }
 
-#[cfg(not(all(feature = "sql", feature = "kafka", feature = "hdfs")))]
+#[cfg(not(all(feature = "sql", feature = "kafka", feature = "hbase", feature = "hdfs")))]
 fn not_built(storage: Storage) -> Error {
-    Error::user(format!("this build does not have the failover store '{storage}'")).with("option", "sink.failover.storage")
+    Error::user(format!("this build does not have the failover store '{storage}'"))
+        .with("option", "sink.failover.storage")
 }
 
 /// The URL without `jdbc:`.
@@ -159,7 +180,8 @@ fn check_table(table: &str, place: &Place) -> Result<()> {
 fn date_format(java: &str) -> Result<String> {
     let mut form = String::new();
     let mut rest = java;
-    const PARTS: &[(&str, &str)] = &[("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")];
+    const PARTS: &[(&str, &str)] =
+        &[("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")];
     while let Some(first) = rest.chars().next() {
         match PARTS.iter().find(|(part, _)| rest.starts_with(part)) {
             Some((part, chrono)) => {
@@ -191,7 +213,9 @@ mod tests {
         assert_eq!(date_format("yyyyMMdd_HH").unwrap(), "%Y%m%d_%H");
         assert!(date_format("yyyy/MM").is_err() && date_format("EEE").is_err() && date_format("ü").is_err());
         let local = Place::Local { path: String::new() };
-        for (table, is_good) in [("a_b", true), ("a.b-c", true), ("..", false), ("a/b", false), ("", false), ("a;b", false), ("ü", false)] {
+        for (table, is_good) in
+            [("a_b", true), ("a.b-c", true), ("..", false), ("a/b", false), ("", false), ("a;b", false), ("ü", false)]
+        {
             assert_eq!(check_table(table, &local).is_ok(), is_good, "{table}");
         }
     }

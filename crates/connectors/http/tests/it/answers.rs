@@ -23,10 +23,19 @@ fn a_server_that_always_fails_gets_retries_and_one_more_sends_and_the_record_is_
     assert_eq!(envelopes.len(), 50);
     let first = &envelopes[0];
     assert_eq!((first.method.as_str(), first.body.as_str(), first.tries), ("POST", "0", 4));
-    assert_eq!((first.url.as_str(), first.error.as_str()), (format!("{}/in", server.url()).as_str(), "the answer was 500: no luck"));
+    assert_eq!(
+        (first.url.as_str(), first.error.as_str()),
+        (format!("{}/in", server.url()).as_str(), "the answer was 500: no luck")
+    );
     assert!(first.first_attempt <= first.last_attempt && first.idempotency_key.len() == 32);
-    assert_eq!((writing.count("numRequestsSent"), writing.count("numSendRetries"), writing.count("httpAnswers5xx")), (200, 150, 200));
-    assert_eq!((writing.count("numRecordsFailedOver"), writing.count("numRecordsSend"), writing.count("numRecordsTaken")), (50, 0, 50));
+    assert_eq!(
+        (writing.count("numRequestsSent"), writing.count("numSendRetries"), writing.count("httpAnswers5xx")),
+        (200, 150, 200)
+    );
+    assert_eq!(
+        (writing.count("numRecordsFailedOver"), writing.count("numRecordsSend"), writing.count("numRecordsTaken")),
+        (50, 0, 50)
+    );
 }
 
 #[test]
@@ -42,9 +51,14 @@ fn a_server_that_comes_back_gets_the_record_once_with_success() {
 
 #[test]
 fn lists_of_codes_decide() {
-    // code -> how often it is sent with two retries, and whether it is kept in the end
-    let cases: &[(&str, &str, &[(u16, usize, bool)])] = &[
-        ("2XX", "5XX", &[(200, 1, false), (201, 1, false), (204, 1, false), (301, 1, true), (404, 1, true), (503, 3, true)]),
+    // A code, how often it is sent with two retries, and whether it is kept in the end.
+    type Sends = &'static [(u16, usize, bool)];
+    let cases: &[(&str, &str, Sends)] = &[
+        (
+            "2XX",
+            "5XX",
+            &[(200, 1, false), (201, 1, false), (204, 1, false), (301, 1, true), (404, 1, true), (503, 3, true)],
+        ),
         ("200", "", &[(200, 1, false), (201, 1, true), (202, 1, true), (204, 1, true), (500, 1, true)]),
         ("200,201,204", "404", &[(201, 1, false), (202, 1, true), (204, 1, false), (404, 3, true)]),
         ("2XX,!204,301", "204", &[(204, 3, true), (202, 1, false), (301, 1, false)]),
@@ -54,11 +68,19 @@ fn lists_of_codes_decide() {
             let code = *code;
             let server = HttpServer::start(move |_| Reply::status(code));
             let kept = Kept::new();
-            let options = [("http.sink.threshold.successCode", *success), ("sink.retry.codes", *retry), ("http.sink.threshold.retries", "2")];
+            let options = [
+                ("http.sink.threshold.successCode", *success),
+                ("sink.retry.codes", *retry),
+                ("http.sink.threshold.retries", "2"),
+            ];
             let mut writing = Writing::open(&raw_table(&server, Some(&kept), &options));
             writing.write(&[&["x"]]);
             writing.end();
-            assert_eq!((server.count(), kept.envelopes().len()), (*sends, usize::from(*is_kept)), "{success} {retry} {code}");
+            assert_eq!(
+                (server.count(), kept.envelopes().len()),
+                (*sends, usize::from(*is_kept)),
+                "{success} {retry} {code}"
+            );
         }
     }
 }
@@ -69,9 +91,13 @@ fn retry_after_is_obeyed_in_all_its_forms() {
         let at: chrono::DateTime<chrono::Utc> = (SystemTime::now() + Duration::from_secs(seconds)).into();
         at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
     };
-    for (value, at_least, at_most) in
-        [("1", 1000, 2500), ("date", 950, 3500), ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 900), ("soon", 0, 900), ("0", 0, 900)]
-    {
+    for (value, at_least, at_most) in [
+        ("1", 1000, 2500),
+        ("date", 950, 3500),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 900),
+        ("soon", 0, 900),
+        ("0", 0, 900),
+    ] {
         for code in [429, 503] {
             let header = if value == "date" { date(2) } else { value.to_owned() };
             let server = HttpServer::start(move |request| match request.number {
@@ -112,7 +138,9 @@ fn a_destination_that_asks_to_wait_does_not_hold_another_one_up() {
     let mut writing = Writing::open(&table);
     let begin = Instant::now();
     writing.write_each((0..100).map(|n| format!("{}/{n}", if n % 10 == 0 { waits.url() } else { other.url() })));
-    riverrun_testkit::wait_until(Duration::from_secs(2), "the other destination has its records", || other.count() == 90);
+    riverrun_testkit::wait_until(Duration::from_secs(2), "the other destination has its records", || {
+        other.count() == 90
+    });
     assert!(begin.elapsed() < Duration::from_secs(2));
     writing.end();
     // Those that were under way at once when it asked may have been answered.
@@ -135,7 +163,8 @@ fn broken_connections_are_tried_again_and_never_lose_a_record() {
     ];
     for (what, reply) in breaks {
         let first = reply.clone();
-        let server = HttpServer::start(move |request| if request.number == 0 { first.clone() } else { Reply::status(200) });
+        let server =
+            HttpServer::start(move |request| if request.number == 0 { first.clone() } else { Reply::status(200) });
         let mut writing = Writing::open(&raw_table(&server, None, &[("sink.threshold.timeout", "500")]));
         writing.write(&[&["x"]]);
         writing.end();
@@ -145,7 +174,11 @@ fn broken_connections_are_tried_again_and_never_lose_a_record() {
         let always = reply;
         let server = HttpServer::start(move |_| always.clone());
         let kept = Kept::new();
-        let mut writing = Writing::open(&raw_table(&server, Some(&kept), &[("sink.threshold.timeout", "300"), ("sink.threshold.retries", "1")]));
+        let mut writing = Writing::open(&raw_table(
+            &server,
+            Some(&kept),
+            &[("sink.threshold.timeout", "300"), ("sink.threshold.retries", "1")],
+        ));
         writing.write(&[&["x"]]);
         writing.end();
         assert_eq!((server.count(), kept.envelopes().len()), (2, 1), "{what}");
@@ -156,13 +189,20 @@ fn broken_connections_are_tried_again_and_never_lose_a_record() {
 fn who_never_accepts_costs_a_bounded_time_and_the_record_is_kept() {
     let kept = Kept::new();
     let nobody = format!("http://{}/", tcp::nobody());
-    let mut table = crate::harness::table(&["v"], &[("url", nobody.as_str()), ("format", "raw"), ("sink.retry.initial-backoff", "5 ms")]);
+    let mut table = crate::harness::table(
+        &["v"],
+        &[("url", nobody.as_str()), ("format", "raw"), ("sink.retry.initial-backoff", "5 ms")],
+    );
     table.options.extend(kept.options());
     let mut writing = Writing::open(&table);
     writing.write_each((0..20).map(|n| n.to_string()));
     writing.end();
     assert_eq!((kept.envelopes().len(), writing.count("httpUnanswered") > 0), (20, true));
-    assert!(kept.envelopes().iter().all(|envelope| envelope.error.contains("cannot connect")), "{}", kept.envelopes()[0].error);
+    assert!(
+        kept.envelopes().iter().all(|envelope| envelope.error.contains("cannot connect")),
+        "{}",
+        kept.envelopes()[0].error
+    );
 }
 
 #[test]
@@ -184,4 +224,26 @@ fn what_is_dropped_is_counted() {
     writing.write(&[&["good"], &["bad"], &["good"]]);
     writing.end();
     assert_eq!((writing.count("numRecordsDropped"), writing.count("numRecordsSend")), (1, 2));
+}
+
+#[test]
+fn a_connection_that_is_reset_while_the_request_is_written_costs_a_try_and_no_record() {
+    use std::io::Read as _;
+    // What is left unread when a connection is closed resets it.
+    let server = tcp::Server::new(|mut stream| drop(stream.read(&mut [0; 10])));
+    let url = format!("http://{}/", server.address());
+    let kept = Kept::new();
+    let options = [
+        ("url", url.as_str()),
+        ("format", "raw"),
+        ("sink.retry.initial-backoff", "5 ms"),
+        ("sink.threshold.retries", "2"),
+    ];
+    let mut table = crate::harness::table(&["v"], &options);
+    table.options.extend(kept.options());
+    let mut writing = Writing::open(&table);
+    let large = "x".repeat(4 << 20);
+    writing.write(&[&[&large]]);
+    writing.end();
+    assert_eq!((server.accepted(), kept.envelopes().len(), kept.envelopes()[0].body.len()), (3, 1, large.len()));
 }

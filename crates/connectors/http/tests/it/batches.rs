@@ -12,13 +12,22 @@ fn records_are_an_array_lines_or_one_behind_the_other() {
         ("raw", r#"{"v":"1"}{"v":"2"}{"v":"3"}"#, Some("application/json")),
     ] {
         let server = HttpServer::start(|_| Reply::status(200));
-        let options = [("url", server.url()), ("format", "json".into()), ("sink.batch.format", format.into()), ("sink.batch.max-rows", "3".into())];
+        let options = [
+            ("url", server.url()),
+            ("format", "json".into()),
+            ("sink.batch.format", format.into()),
+            ("sink.batch.max-rows", "3".into()),
+        ];
         let mut writing = Writing::open(&table(&["v"], &options.each_ref().map(|(key, value)| (*key, value.as_str()))));
         writing.write_each(["1", "2", "3", "4"].map(str::to_owned));
         writing.end();
         let mut journal = server.journal();
         journal.sort_by_key(|request| request.body.len());
-        assert_eq!((journal.len(), journal[1].text().as_str(), journal[1].header("content-type")), (2, body, kind), "{format}");
+        assert_eq!(
+            (journal.len(), journal[1].text().as_str(), journal[1].header("content-type")),
+            (2, body, kind),
+            "{format}"
+        );
         assert_eq!(writing.count("numRecordsSend"), 4);
     }
 }
@@ -33,7 +42,12 @@ fn one_bad_record_of_500_is_found_and_kept_and_the_others_arrive() {
     writing.end();
     assert!(server.count() <= 19, "{}", server.count());
     assert_eq!(kept.envelopes().iter().map(|envelope| envelope.body.clone()).collect::<Vec<_>>(), [r#"{"v":"321"}"#]);
-    let arrived = server.journal().iter().filter(|request| request.answered == 200).map(|request| request.text().matches("\"v\"").count()).sum::<usize>();
+    let arrived = server
+        .journal()
+        .iter()
+        .filter(|request| request.answered == 200)
+        .map(|request| request.text().matches("\"v\"").count())
+        .sum::<usize>();
     assert_eq!((arrived, writing.count("numRecordsSend"), writing.count("httpBatchesBisected") > 0), (499, 499, true));
 }
 
@@ -46,7 +60,8 @@ fn results_of_single_records_decide_about_each() {
             ("later", 0) => 503,
             _ => 201,
         };
-        let results: Vec<serde_json::Value> = items.iter().map(|item| serde_json::json!({ "index": { "status": code(item) } })).collect();
+        let results: Vec<serde_json::Value> =
+            items.iter().map(|item| serde_json::json!({ "index": { "status": code(item) } })).collect();
         Reply::with_body(200, serde_json::json!({ "items": results }).to_string())
     });
     let kept = Kept::new();
@@ -67,7 +82,11 @@ fn results_of_single_records_decide_about_each() {
 #[test]
 fn a_batch_waits_for_its_age_only() {
     let server = HttpServer::start(|_| Reply::status(200));
-    let mut writing = Writing::open(&raw_table(&server, None, &[("format", "json"), ("sink.batch.format", "ndjson"), ("threshold.delayTime", "50")]));
+    let mut writing = Writing::open(&raw_table(
+        &server,
+        None,
+        &[("format", "json"), ("sink.batch.format", "ndjson"), ("threshold.delayTime", "50")],
+    ));
     writing.write(&[&["x"]]);
     riverrun_testkit::wait_until(crate::harness::LIMIT, "the batch is sent without a flush", || server.count() == 1);
 }

@@ -23,7 +23,8 @@ fn answers_that_are_held_over_a_barrier_do_not_stall_it_and_nothing_is_lost() {
     drop(writing);
 
     let server = HttpServer::start(|_| Reply::status(200));
-    let mut table = raw_table(&server, None, &[("sink.threshold.numWriters", "1"), ("sink.allowed-destinations", "127.0.0.1")]);
+    let mut table =
+        raw_table(&server, None, &[("sink.threshold.numWriters", "1"), ("sink.allowed-destinations", "127.0.0.1")]);
     // The same place, as far as the sink knows: requests name where they go.
     table.options.insert("sink.proxy.url".into(), server.url());
     let mut writing = Writing::open(&table);
@@ -39,7 +40,8 @@ fn answers_that_are_held_over_a_barrier_do_not_stall_it_and_nothing_is_lost() {
 
 #[test]
 fn a_checkpoint_holds_what_is_not_done_and_nothing_else() {
-    let server = HttpServer::start(|request| if request.text() == "held" { Reply::Silence } else { Reply::status(200) });
+    let server =
+        HttpServer::start(|request| if request.text() == "held" { Reply::Silence } else { Reply::status(200) });
     let mut writing = Writing::open(&raw_table(&server, None, &[("sink.threshold.timeout", "60 s")]));
     writing.write(&[&["a"], &["held"], &["b"]]);
     wait_until(LIMIT, "two records are done", || writing.count("numRecordsSend") == 2);
@@ -50,7 +52,8 @@ fn a_checkpoint_holds_what_is_not_done_and_nothing_else() {
 fn tries_are_kept_over_a_restart_and_so_is_the_bound_of_sends() {
     let server = HttpServer::start(|_| Reply::status(500));
     let kept = Kept::new();
-    let slow = [("sink.retry.initial-backoff", "10 min"), ("sink.retry.max-backoff", "10 min"), ("sink.retry.timeout", "1 d")];
+    let slow =
+        [("sink.retry.initial-backoff", "10 min"), ("sink.retry.max-backoff", "10 min"), ("sink.retry.timeout", "1 d")];
     let mut writing = Writing::open(&raw_table(&server, Some(&kept), &slow));
     writing.write(&[&["x"]]);
     wait_until(LIMIT, "it was sent once", || writing.count("httpAnswers5xx") == 1);
@@ -68,7 +71,12 @@ fn the_end_of_input_waits_until_all_is_done() {
     let mut writing = Writing::open(&raw_table(&server, None, &[("sink.threshold.numWriters", "8")]));
     writing.write_each((0..200).map(|n| n.to_string()));
     writing.end();
-    let answered: BTreeSet<String> = server.journal().iter().filter(|request| request.answered == 200).map(riverrun_testkit::tcp::Request::text).collect();
+    let answered: BTreeSet<String> = server
+        .journal()
+        .iter()
+        .filter(|request| request.answered == 200)
+        .map(riverrun_testkit::tcp::Request::text)
+        .collect();
     assert_eq!(answered.len(), 200);
     assert!(writing.barrier(1).is_empty());
 }

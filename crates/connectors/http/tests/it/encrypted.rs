@@ -73,19 +73,27 @@ fn acceptor(speaks: Speaks, asks_for_client: bool) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file("ca.pem")).unwrap()).unwrap();
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
     let builder = if asks_for_client {
-        builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap())
+        builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+        )
     } else {
         builder.with_no_client_auth()
     };
     let chain = vec![CertificateDer::from_pem_file(file("server.pem")).unwrap()];
-    let mut config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(file("server.key")).unwrap()).unwrap();
+    let mut config =
+        builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(file("server.key")).unwrap()).unwrap();
     config.alpn_protocols = vec![if speaks == Speaks::Two { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn serve<I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(io: I, speaks: Speaks, journal: Arc<Mutex<Vec<(Version, String, Bytes)>>>) {
+async fn serve<I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(
+    io: I,
+    speaks: Speaks,
+    journal: Arc<Mutex<Vec<(Version, String, Bytes)>>>,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let journal = Arc::clone(&journal);
         async move {
@@ -100,13 +108,21 @@ async fn serve<I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(i
     // The client's going away is its matter.
     let _ = match speaks {
         Speaks::One => hyper::server::conn::http1::Builder::new().serve_connection(io, service).await,
-        Speaks::Two => hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await,
+        Speaks::Two => {
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await
+        }
     };
 }
 
 /// Sends 20 rows. The error, if they do not arrive.
 fn send(url: &str, options: &[(&str, &str)]) -> Option<String> {
-    let mut all = vec![("url", url), ("format", "raw"), ("sink.threshold.retries", "1"), ("sink.retry.initial-backoff", "1 ms"), ("sink.threshold.timeout", "10 s")];
+    let mut all = vec![
+        ("url", url),
+        ("format", "raw"),
+        ("sink.threshold.retries", "1"),
+        ("sink.retry.initial-backoff", "1 ms"),
+        ("sink.threshold.timeout", "10 s"),
+    ];
     all.extend(options);
     let mut writing = Writing::open(&table(&["v"], &all));
     writing.write_each((0..20).map(|n| n.to_string()));
@@ -121,7 +137,12 @@ fn rows_go_through_tls_by_either_version_of_http() {
         assert_eq!(send(&url, &[("sink.tls.ca", &file("ca.pem"))]), None);
         let seen = server.seen();
         assert_eq!(seen.len(), 20);
-        assert!(seen.iter().all(|(seen, authority, _)| *seen == version && *authority == format!("localhost:{}", server.address.port())), "{seen:?}");
+        assert!(
+            seen.iter()
+                .all(|(seen, authority, _)| *seen == version
+                    && *authority == format!("localhost:{}", server.address.port())),
+            "{seen:?}"
+        );
     }
 }
 
@@ -151,6 +172,16 @@ fn a_server_that_wants_to_know_its_client_is_shown_a_certificate() {
     let ca = file("ca.pem");
     let error = send(&url, &[("sink.tls.ca", &ca)]).unwrap();
     assert!(error.contains("could not be delivered") && server.seen().is_empty(), "{error}");
-    assert_eq!(send(&url, &[("sink.tls.ca", &ca), ("sink.tls.certificate", &file("client.pem")), ("sink.tls.key", &file("client.key"))]), None);
+    assert_eq!(
+        send(
+            &url,
+            &[
+                ("sink.tls.ca", &ca),
+                ("sink.tls.certificate", &file("client.pem")),
+                ("sink.tls.key", &file("client.key"))
+            ]
+        ),
+        None
+    );
     assert_eq!(server.seen().len(), 20);
 }

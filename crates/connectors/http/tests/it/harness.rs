@@ -62,7 +62,12 @@ impl Writing {
     }
 
     pub(crate) fn try_open(table: &TableContext) -> Result<Self> {
-        let mut context = TaskContext { task: "test".into(), parallelism: 1, counters: Counters::default(), ..TaskContext::default() };
+        let mut context = TaskContext {
+            task: "test".into(),
+            parallelism: 1,
+            counters: Counters::default(),
+            ..TaskContext::default()
+        };
         context.job.id = "0123456789abcdef0123456789abcdef".into();
         context.job.operator = "sink".into();
         let writer = sink(table)?.writer(&context)?;
@@ -145,7 +150,15 @@ pub(crate) fn envelope(line: &str) -> Envelope {
 /// A table of one column `v` that is sent as raw body to a server, with short pauses, and fails over to a folder.
 pub(crate) fn raw_table(server: &HttpServer, kept: Option<&Kept>, options: &[(&str, &str)]) -> TableContext {
     let url = format!("{}/in", server.url());
-    let mut table = table(&["v"], &[("url", url.as_str()), ("format", "raw"), ("sink.retry.initial-backoff", "5 ms"), ("sink.retry.max-backoff", "20 ms")]);
+    let mut table = table(
+        &["v"],
+        &[
+            ("url", url.as_str()),
+            ("format", "raw"),
+            ("sink.retry.initial-backoff", "5 ms"),
+            ("sink.retry.max-backoff", "20 ms"),
+        ],
+    );
     table.options.extend(kept.into_iter().flat_map(Kept::options));
     table.options.extend(options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     table

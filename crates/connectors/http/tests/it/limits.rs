@@ -10,11 +10,17 @@ use crate::harness::{Kept, LIMIT, Writing, raw_table, table};
 #[test]
 fn a_stalled_server_slows_the_source_down_and_holds_few_connections() {
     let server = HttpServer::start(|_| Reply::Silence);
-    let options = [("sink.threshold.timeout", "60 s"), ("sink.threshold.queueCapacity", "500"), ("sink.threshold.numWriters", "16")];
+    let options = [
+        ("sink.threshold.timeout", "60 s"),
+        ("sink.threshold.queueCapacity", "500"),
+        ("sink.threshold.numWriters", "16"),
+    ];
     let mut writing = Writing::open(&raw_table(&server, None, &options));
     let cancellation = writing.context.cancellation.clone();
     let counters = writing.context.counters.clone();
-    let taken = move || counters.snapshot().into_iter().find(|(name, _)| *name == "numRecordsTaken").map_or(0, |(_, taken)| taken);
+    let taken = move || {
+        counters.snapshot().into_iter().find(|(name, _)| *name == "numRecordsTaken").map_or(0, |(_, taken)| taken)
+    };
     let writer = std::thread::spawn(move || {
         for first in 0..100 {
             let texts: Vec<String> = (0..100).map(|n| (first * 100 + n).to_string()).collect();
@@ -36,7 +42,8 @@ fn a_stalled_server_slows_the_source_down_and_holds_few_connections() {
 #[test]
 fn large_records_fill_the_queue_by_their_bytes() {
     let server = HttpServer::start(|_| Reply::Silence);
-    let options = [("sink.threshold.timeout", "60 s"), ("sink.queue.max-bytes", "1 mb"), ("sink.threshold.numWriters", "1")];
+    let options =
+        [("sink.threshold.timeout", "60 s"), ("sink.queue.max-bytes", "1 mb"), ("sink.threshold.numWriters", "1")];
     let mut writing = Writing::open(&raw_table(&server, None, &options));
     let (cancellation, counters) = (writing.context.cancellation.clone(), writing.context.counters.clone());
     let writer = std::thread::spawn(move || {
@@ -44,7 +51,8 @@ fn large_records_fill_the_queue_by_their_bytes() {
         let row: &[&str] = &[&large];
         assert!(writing.try_write(&[row; 100]).unwrap_err().is_canceled());
     });
-    let taken = || counters.snapshot().into_iter().find(|(name, _)| *name == "numRecordsTaken").map_or(0, |(_, taken)| taken);
+    let taken =
+        || counters.snapshot().into_iter().find(|(name, _)| *name == "numRecordsTaken").map_or(0, |(_, taken)| taken);
     wait_until(LIMIT, "the queue is full", || taken() == 11);
     cancellation.cancel();
     writer.join().unwrap();
@@ -121,7 +129,15 @@ fn records_of_a_key_arrive_in_order() {
         Reply::status(if request.number % 5 == 0 { 503 } else { 200 }).after(jitter)
     });
     let url = format!("{}/{{k}}", server.url());
-    let options = [("url", url.as_str()), ("format", "raw"), ("body.columns", "v"), ("sink.order", "key"), ("sink.order.columns", "k"), ("sink.retry.initial-backoff", "5 ms"), ("sink.threshold.retries", "20")];
+    let options = [
+        ("url", url.as_str()),
+        ("format", "raw"),
+        ("body.columns", "v"),
+        ("sink.order", "key"),
+        ("sink.order.columns", "k"),
+        ("sink.retry.initial-backoff", "5 ms"),
+        ("sink.threshold.retries", "20"),
+    ];
     let mut writing = Writing::open(&table(&["k", "v"], &options));
     let texts: Vec<[String; 2]> = (0..300).map(|n| [format!("k{}", n % 10), n.to_string()]).collect();
     let all: Vec<[&str; 2]> = texts.iter().map(|[k, v]| [k.as_str(), v.as_str()]).collect();
@@ -129,7 +145,12 @@ fn records_of_a_key_arrive_in_order() {
     writing.end();
     for key in 0..10 {
         let path = format!("/k{key}");
-        let arrived: Vec<u32> = server.journal().iter().filter(|request| request.target == path && request.answered == 200).map(|request| request.text().parse().unwrap()).collect();
+        let arrived: Vec<u32> = server
+            .journal()
+            .iter()
+            .filter(|request| request.target == path && request.answered == 200)
+            .map(|request| request.text().parse().unwrap())
+            .collect();
         assert_eq!(arrived, (0..30).map(|n| n * 10 + key).collect::<Vec<_>>());
     }
 }

@@ -8,5 +8,7 @@ mod encrypted;
 mod harness;
 mod limits;
 mod mistakes;
+mod replay;
 mod requests;
 mod stores;
+mod urls;

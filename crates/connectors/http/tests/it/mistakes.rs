@@ -11,12 +11,25 @@ fn error(options: &[(&str, &str)]) -> String {
 #[test]
 fn options_that_are_wrong_or_do_not_go_together_are_refused_with_the_remedy() {
     for (options, parts) in [
-        (&[("sink.threshold.retrys", "3")][..], &["sink.threshold.retrys", "did you mean 'sink.threshold.retries'?"][..]),
+        (
+            &[("sink.threshold.retrys", "3")][..],
+            &["sink.threshold.retrys", "did you mean 'sink.threshold.retries'?"][..],
+        ),
         (&[("method", "steal")], &["'steal'", "post"]),
         (&[("sink.on-exhausted", "failover")], &["needs a failover store", "sink.failover.storage"]),
         (&[("sink.failover.storage", "local"), ("sink.failover.table", "t")], &["sink.failover.local.path"]),
-        (&[("sink.failover.storage", "mysql"), ("sink.failover.table", "a;b"), ("sink.failover.jdbc.url", "jdbc:mysql://h/d")], &["'a;b'"]),
-        (&[("sink.failover.storage", "hbase"), ("sink.failover.table", "t")], &["hbase", "not supported"]),
+        (
+            &[
+                ("sink.failover.storage", "mysql"),
+                ("sink.failover.table", "a;b"),
+                ("sink.failover.jdbc.url", "jdbc:mysql://h/d"),
+            ],
+            &["'a;b'"],
+        ),
+        (
+            &[("sink.failover.storage", "hbase"), ("sink.failover.table", "t")],
+            &["sink.failover.hbase.zookeeper.quorum"],
+        ),
         (&[("sink.threshold.successCode", "2XY")], &["2XY", "2XX,!204"]),
         (&[("sink.batch.format", "ndjson")], &["no"]),
         (&[("format", "csv"), ("sink.batch.format", "json-array")], &["csv"]),
@@ -53,8 +66,14 @@ fn options_that_are_wrong_or_do_not_go_together_are_refused_with_the_remedy() {
 fn a_table_says_where_its_rows_go_and_who_may_have_credentials() {
     assert!(refused(&table(&["v"], &[])).contains("'url'"));
     assert!(refused(&table(&["v"], &[("url", "http//h")])).contains("not valid"));
-    assert!(refused(&table(&["u"], &[("url", "{u}"), ("sink.auth.bearer-token", "s3cret")])).contains("sink.allowed-destinations"));
-    assert!(refused(&table(&["u"], &[("url", "https://{u}.example.com/"), ("sink.auth.bearer-token", "x")])).contains("wherever a record says"));
+    assert!(
+        refused(&table(&["u"], &[("url", "{u}"), ("sink.auth.bearer-token", "s3cret")]))
+            .contains("sink.allowed-destinations")
+    );
+    assert!(
+        refused(&table(&["u"], &[("url", "https://{u}.example.com/"), ("sink.auth.bearer-token", "x")]))
+            .contains("wherever a record says")
+    );
     assert!(sink(&table(&["u"], &[("url", "https://example.com/{u}"), ("sink.auth.bearer-token", "x")])).is_ok());
 }
 
@@ -85,7 +104,12 @@ fn the_known_keys_are_taken_with_the_prefix_and_without() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let mut options = vec![("url", "http://h/"), ("headers.Authorization", "Bearer s3cret"), ("sink.auth.basic.password", "s3cret"), ("sink.nope", "1")];
+    let mut options = vec![
+        ("url", "http://h/"),
+        ("headers.Authorization", "Bearer s3cret"),
+        ("sink.auth.basic.password", "s3cret"),
+        ("sink.nope", "1"),
+    ];
     options.push(("sink.failover.jdbc.password", "s3cret"));
     assert!(!refused(&table(&["v"], &options)).contains("s3cret"));
 }

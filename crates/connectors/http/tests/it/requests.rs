@@ -39,7 +39,13 @@ fn every_method_takes_a_url_as_its_query_or_as_a_json_body() {
         for known in [false, true] {
             let server = ok();
             let mode = if known { "json-body" } else { "query" };
-            let options = [("url", "{url}"), ("method", method), ("query-mode", mode), ("sink.allowed-destinations", &server.url()), ("sink.threshold.numWriters", "1")];
+            let options = [
+                ("url", "{url}"),
+                ("method", method),
+                ("query-mode", mode),
+                ("sink.allowed-destinations", &server.url()),
+                ("sink.threshold.numWriters", "1"),
+            ];
             let mut writing = Writing::open(&table(&["url"], &options));
             writing.write_each(QUERIES.iter().map(|(rest, ..)| format!("{}{rest}", server.url())));
             writing.end();
@@ -75,16 +81,31 @@ fn rows_are_json_bodies_and_columns_fill_url_method_and_headers() {
     assert_eq!((request.method.as_str(), request.target.as_str()), ("PUT", "/users/7%2F8?name=Zo%C3%AB%20%26%20co"));
     assert_eq!(request.text(), r#"{"id":"7/8","name":"Zoë & co"}"#);
     let header = |name| request.header(name).unwrap_or_default();
-    assert_eq!([header("x-tenant"), header("authorization"), header("content-type")], ["tenant-7/8", "Token t", "application/json"]);
+    assert_eq!(
+        [header("x-tenant"), header("authorization"), header("content-type")],
+        ["tenant-7/8", "Token t", "application/json"]
+    );
     assert!(header("user-agent").starts_with("riverrun/"));
 }
 
 #[test]
 fn metadata_columns_say_url_method_headers_and_key() {
     let server = ok();
-    let mut table = table(&["v"], &[("format", "raw"), ("sink.allowed-destinations", "127.0.0.1"), ("sink.idempotency-key.header", "Idempotency-Key")]);
+    let mut table = table(
+        &["v"],
+        &[
+            ("format", "raw"),
+            ("sink.allowed-destinations", "127.0.0.1"),
+            ("sink.idempotency-key.header", "Idempotency-Key"),
+        ],
+    );
     for known in (riverrun_http::HTTP.metadata)() {
-        table.metadata.push(MetadataColumn { key: known.key.into(), name: known.key.into(), data_type: known.data_type, is_virtual: false });
+        table.metadata.push(MetadataColumn {
+            key: known.key.into(),
+            name: known.key.into(),
+            data_type: known.data_type,
+            is_virtual: false,
+        });
     }
     let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
     let mut headers = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
@@ -110,7 +131,14 @@ fn metadata_columns_say_url_method_headers_and_key() {
 #[test]
 fn hostile_data_arrives_as_data() {
     let server = ok();
-    let hostile = ["x\\\", 1), (\\\"y", "a\r\nX-Injected: 1\r\n\r\nGET /evil HTTP/1.1", "nul\0nul", "\"'`;--", "%0d%0a", &"x".repeat(100_000)];
+    let hostile = [
+        "x\\\", 1), (\\\"y",
+        "a\r\nX-Injected: 1\r\n\r\nGET /evil HTTP/1.1",
+        "nul\0nul",
+        "\"'`;--",
+        "%0d%0a",
+        &"x".repeat(100_000),
+    ];
     let url = format!("{}/p?v={{v}}", server.url());
     let options = [("url", url.as_str()), ("format", "raw"), ("sink.threshold.numWriters", "1")];
     let mut writing = Writing::open(&table(&["v"], &options));
@@ -119,7 +147,9 @@ fn hostile_data_arrives_as_data() {
     writing.end();
     let journal = server.journal();
     assert_eq!(journal.iter().map(Request::text).collect::<Vec<_>>(), hostile[..5]);
-    assert!(journal.iter().all(|request| request.header("x-injected").is_none() && request.target.starts_with("/p?v=")));
+    assert!(
+        journal.iter().all(|request| request.header("x-injected").is_none() && request.target.starts_with("/p?v="))
+    );
     // A long one as body.
     let server = ok();
     let mut writing = Writing::open(&raw_table(&server, None, &[]));
@@ -145,7 +175,10 @@ fn a_header_cannot_be_slipped_in_and_such_a_record_is_kept() {
 #[test]
 fn malformed_urls_and_methods_are_kept_and_the_others_go_on() {
     let (server, kept) = (ok(), Kept::new());
-    let mut table = table(&["url", "verb"], &[("url", "{url}"), ("method", "{verb}"), ("sink.allowed-destinations", &server.url())]);
+    let mut table = table(
+        &["url", "verb"],
+        &[("url", "{url}"), ("method", "{verb}"), ("sink.allowed-destinations", &server.url())],
+    );
     table.options.extend(kept.options());
     let mut writing = Writing::open(&table);
     let good = format!("{}/good", server.url());
@@ -167,13 +200,21 @@ fn private_and_unlisted_destinations_are_refused_and_redirects_are_not_followed(
     let mut table = table(&["url"], &[("url", "{url}"), ("sink.allowed-destinations", &server.url())]);
     table.options.extend(kept.options());
     let mut writing = Writing::open(&table);
-    writing.write_each([format!("{}/a", server.url()), secret.url(), "http://localhost:1/".into(), "http://169.254.169.254/latest".into()]);
+    writing.write_each([
+        format!("{}/a", server.url()),
+        secret.url(),
+        "http://localhost:1/".into(),
+        "http://169.254.169.254/latest".into(),
+    ]);
     writing.end();
     assert_eq!((server.count(), secret.count()), (1, 0));
     let mut errors: Vec<String> = kept.envelopes().into_iter().map(|envelope| envelope.error).collect();
     errors.sort();
     assert_eq!(errors.len(), 4);
-    assert!(errors[3].contains("302") && errors[..3].iter().all(|error| error.contains("sink.allowed-destinations")), "{errors:?}");
+    assert!(
+        errors[3].contains("302") && errors[..3].iter().all(|error| error.contains("sink.allowed-destinations")),
+        "{errors:?}"
+    );
     // Without a list a record may not choose what only this machine can reach, by whatever name.
     let kept = Kept::new();
     let mut table = crate::harness::table(&["url"], &[("url", "{url}")]);
@@ -195,7 +236,8 @@ fn the_idempotency_key_is_the_same_each_time_and_after_a_restart() {
         let mut writing = Writing::open(&table);
         writing.write(&[&["x"]]);
         writing.end();
-        let keys: Vec<String> = server.journal().iter().map(|request| request.header("idempotency-key").unwrap().to_owned()).collect();
+        let keys: Vec<String> =
+            server.journal().iter().map(|request| request.header("idempotency-key").unwrap().to_owned()).collect();
         assert!(keys.len() == 4 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
         keys[0].clone()
     };
@@ -207,7 +249,8 @@ fn the_idempotency_key_is_the_same_each_time_and_after_a_restart() {
 fn bodies_are_compressed_and_authorized() {
     let body = "riverrun ".repeat(200);
     let server = ok();
-    let options = [("sink.compression", "gzip"), ("sink.auth.basic.username", "me"), ("sink.auth.basic.password", "pä:ss")];
+    let options =
+        [("sink.compression", "gzip"), ("sink.auth.basic.username", "me"), ("sink.auth.basic.password", "pä:ss")];
     let mut writing = Writing::open(&raw_table(&server, None, &options));
     writing.write(&[&[&body]]);
     writing.end();
@@ -228,10 +271,12 @@ fn tokens_of_oauth_are_asked_for_once_and_again_when_they_are_refused() {
     let tokens = HttpServer::start(|request| {
         Reply::with_body(200, format!(r#"{{"access_token":"t{}","expires_in":3600}}"#, request.number))
     });
-    let server = HttpServer::start(|request| Reply::status(match (request.header("authorization"), request.number) {
-        (Some("Bearer t0"), 0..5) | (Some("Bearer t1"), _) => 200,
-        _ => 401,
-    }));
+    let server = HttpServer::start(|request| {
+        Reply::status(match (request.header("authorization"), request.number) {
+            (Some("Bearer t0"), 0..5) | (Some("Bearer t1"), _) => 200,
+            _ => 401,
+        })
+    });
     let url = format!("{}/token", tokens.url());
     let options = [
         ("sink.auth.oauth2.token-url", url.as_str()),
@@ -267,5 +312,8 @@ fn a_proxy_is_asked_for_whole_urls_with_its_own_authorization() {
     writing.end();
     let request = only(&proxy);
     assert_eq!(request.target, "http://destination.test/in?x=1");
-    assert_eq!((request.header("host"), request.header("proxy-authorization")), (Some("destination.test"), Some("Basic dTpw")));
+    assert_eq!(
+        (request.header("host"), request.header("proxy-authorization")),
+        (Some("destination.test"), Some("Basic dTpw"))
+    );
 }

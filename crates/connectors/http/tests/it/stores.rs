@@ -4,15 +4,24 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use riverrun_http::failover::Envelope;
+use riverrun_http::failover::{Envelope, Failover, Filter};
 use riverrun_testkit::tcp::{self, HttpServer, Reply};
-use riverrun_testkit::{MariaDb, hdfs, kafka, mariadb, temp_folder, unique, wait_until};
+use riverrun_testkit::{MariaDb, hbase, hdfs, kafka, mariadb, temp_folder, unique, wait_until};
 
 use crate::harness::{Kept, LIMIT, Writing, envelope, raw_table};
 
 /// What no store may stumble over.
 fn hostile() -> Vec<String> {
-    let texts = ["plain", "x\\\", 1), (\\\"y", "'); DROP TABLE t; --", "back\\slash", "line\nend", "nul\0", "ünï 漢 🦀", "\"quoted\""];
+    let texts = [
+        "plain",
+        "x\\\", 1), (\\\"y",
+        "'); DROP TABLE t; --",
+        "back\\slash",
+        "line\nend",
+        "nul\0",
+        "ünï 漢 🦀",
+        "\"quoted\"",
+    ];
     texts.iter().map(|text| (*text).to_owned()).chain(["z".repeat(200_000)]).collect()
 }
 
@@ -73,7 +82,8 @@ fn a_table_that_the_known_connector_made_is_taken_as_it_is() {
 fn every_record_is_in_kafka_in_a_topic_that_is_made() {
     let (server, topic) = (refusing(), unique("failed"));
     let mut calls = raw_table(&server, None, &[]);
-    let options = [("storage", "kafka"), ("kafka.topic", topic.as_str()), ("kafka.bootstrap.servers", &kafka().bootstrap())];
+    let options =
+        [("storage", "kafka"), ("kafka.topic", topic.as_str()), ("kafka.bootstrap.servers", &kafka().bootstrap())];
     calls.options.extend(options.map(|(key, value)| (format!("sink.failover.{key}"), value.to_owned())));
     let mut writing = Writing::open(&calls);
     writing.write_each(hostile());
@@ -89,14 +99,22 @@ fn every_record_is_in_sqlite() {
     let (server, folder) = (refusing(), temp_folder());
     let file = folder.path().join("failed.db");
     let mut calls = raw_table(&server, None, &[]);
-    let options = [("storage", "sqlite".to_owned()), ("table", "failed".to_owned()), ("jdbc.url", format!("jdbc:sqlite:{}", file.display()))];
+    let options = [
+        ("storage", "sqlite".to_owned()),
+        ("table", "failed".to_owned()),
+        ("jdbc.url", format!("jdbc:sqlite:{}", file.display())),
+    ];
     calls.options.extend(options.map(|(key, value)| (format!("sink.failover.{key}"), value)));
     let mut writing = Writing::open(&calls);
     writing.write_each(hostile());
     writing.end();
     let connection = rusqlite::Connection::open(file).unwrap();
     let mut rows = connection.prepare("SELECT \"values\" FROM failed").unwrap();
-    let envelopes: Vec<Envelope> = rows.query_map([], |row| row.get::<_, String>(0)).unwrap().map(|text| Envelope::parse(&text.unwrap()).unwrap()).collect();
+    let envelopes: Vec<Envelope> = rows
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|text| Envelope::parse(&text.unwrap()).unwrap())
+        .collect();
     assert_eq!(bodies(&envelopes), hostile().into_iter().collect());
 }
 
@@ -104,7 +122,13 @@ fn every_record_is_in_sqlite() {
 fn every_record_is_in_files_of_hdfs_below_the_day() {
     let (server, table) = (refusing(), unique("failed"));
     let mut calls = raw_table(&server, None, &[]);
-    let options = [("storage", "hdfs"), ("table", table.as_str()), ("hdfs.namenode", &hdfs().url()), ("hdfs.user", "root"), ("hdfs.path", "/riverrun/http")];
+    let options = [
+        ("storage", "hdfs"),
+        ("table", table.as_str()),
+        ("hdfs.namenode", &hdfs().url()),
+        ("hdfs.user", "root"),
+        ("hdfs.path", "/riverrun/http"),
+    ];
     calls.options.extend(options.map(|(key, value)| (format!("sink.failover.{key}"), value.to_owned())));
     let mut writing = Writing::open(&calls);
     writing.write_each(hostile());
@@ -114,7 +138,13 @@ fn every_record_is_in_files_of_hdfs_below_the_day() {
         let client = hdfs_native::ClientBuilder::new().with_url(hdfs().url()).build().unwrap();
         let today = chrono::Utc::now().format("%Y-%m").to_string();
         let mut all = Vec::new();
-        for file in client.list_status(&format!("/riverrun/http/{table}"), true).await.unwrap().into_iter().filter(|file| !file.isdir) {
+        for file in client
+            .list_status(&format!("/riverrun/http/{table}"), true)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|file| !file.isdir)
+        {
             assert!(file.path.contains(&today) && file.path.ends_with(".json"), "{}", file.path);
             let reader = client.read(&file.path).await.unwrap();
             let bytes = reader.read_range(0, reader.file_length()).await.unwrap();
@@ -123,6 +153,28 @@ fn every_record_is_in_files_of_hdfs_below_the_day() {
         all
     });
     assert_eq!(bodies(&envelopes), hostile().into_iter().collect());
+}
+
+#[test]
+fn every_record_is_in_hbase_also_those_of_one_millisecond() {
+    let (server, table) = (refusing(), unique("failed"));
+    let mut calls = raw_table(&server, None, &[]);
+    let quorum = hbase().quorum();
+    let (host, port) = quorum.rsplit_once(':').unwrap();
+    let options = [
+        ("storage", "hbase"),
+        ("table", table.as_str()),
+        ("hbase.zookeeper.quorum", host),
+        ("hbase.zookeeper.property.clientPort", port),
+    ];
+    calls.options.extend(options.map(|(key, value)| (format!("http.sink.failover.{key}"), value.to_owned())));
+    let mut writing = Writing::open(&calls);
+    writing.write_each(hostile().into_iter().chain((0..1000).map(|n| n.to_string())));
+    writing.end();
+    let listed = Failover::open(&calls.options, false).unwrap().list(&Filter::default(), 5000).unwrap();
+    let envelopes: Vec<Envelope> = listed.into_iter().map(|kept| kept.envelope).collect();
+    assert_eq!(envelopes.len(), hostile().len() + 1000);
+    assert!(bodies(&envelopes).is_superset(&hostile().into_iter().collect()));
 }
 
 #[test]
@@ -158,9 +210,15 @@ fn a_second_store_takes_what_the_first_does_not() {
     let (server, kept) = (refusing(), Kept::new());
     let nobody = tcp::nobody();
     let mut calls = raw_table(&server, None, &[]);
-    let first = [("storage", "mysql".to_owned()), ("table", "t".to_owned()), ("jdbc.url", format!("jdbc:mysql://{nobody}/test"))];
+    let first = [
+        ("storage", "mysql".to_owned()),
+        ("table", "t".to_owned()),
+        ("jdbc.url", format!("jdbc:mysql://{nobody}/test")),
+    ];
     calls.options.extend(first.map(|(key, value)| (format!("sink.failover.{key}"), value)));
-    calls.options.extend(kept.options().into_iter().map(|(key, value)| (key.replace("sink.failover.", "sink.failover.second."), value)));
+    calls.options.extend(
+        kept.options().into_iter().map(|(key, value)| (key.replace("sink.failover.", "sink.failover.second."), value)),
+    );
     let mut writing = Writing::open(&calls);
     writing.write_each(hostile());
     writing.end();
@@ -194,7 +252,12 @@ fn a_kafka_that_goes_away_takes_the_records_when_it_is_back() {
     let mut broker = riverrun_testkit::KafkaServer::start();
     let (server, topic) = (refusing(), unique("failed"));
     let mut calls = raw_table(&server, None, &[]);
-    let options = [("storage", "kafka"), ("table", topic.as_str()), ("kafka.bootstrap.servers", &broker.bootstrap()), ("kafka.message.timeout.ms", "3000")];
+    let options = [
+        ("storage", "kafka"),
+        ("table", topic.as_str()),
+        ("kafka.bootstrap.servers", &broker.bootstrap()),
+        ("kafka.message.timeout.ms", "3000"),
+    ];
     calls.options.extend(options.map(|(key, value)| (format!("sink.failover.{key}"), value.to_owned())));
     let mut writing = Writing::open(&calls);
     writing.write_each(["a".to_owned()]);

@@ -21,10 +21,11 @@ use crate::dialect::{ScanPlan, WriteSql};
 use crate::options::{Table, TableName};
 use crate::remote::{RemoteTable, Target};
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement;
 use crate::url::{File, Location};
-use crate::values::{Column, RowsBuilder};
+use crate::values::{Column, Parameters, RowsBuilder};
 
-pub(crate) use sqlite::{Delivered, Delivery, Sqlite};
+pub(crate) use sqlite::{Content, Delivered, Delivery, Sqlite};
 pub(crate) use transactions::{Standing, TransactionClient, connect as connect_for_transactions};
 
 /// Rows to write in one transaction, as indices into columns. No key is in both lists.
@@ -45,6 +46,13 @@ pub(crate) trait Client: Send {
     /// Writes all changes and commits them, deletes first, or changes nothing. After a lost connection it is not known
     /// which.
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()>;
+
+    /// Sees that the database takes a statement.
+    fn check_statement(&mut self, statement: &Statement) -> Outcome<()>;
+
+    /// Executes a statement for each row of parameters and commits, or changes nothing. After a lost connection it is not
+    /// known which.
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()>;
 
     /// Begins a scan, for which the connection is used up.
     fn scan(self: Box<Self>, plan: ScanPlan) -> Outcome<Box<dyn Scan>>;
@@ -157,7 +165,8 @@ fn named<T>(table: &Table, result: Outcome<T>) -> Outcome<T> {
 
 /// Whether the session's zone must be UTC: an instant must be the same for every reader.
 fn has_instants(table: &Table) -> bool {
-    table.context.columns.iter().any(|column| is_instant(&column.data_type.logical))
+    // what a statement writes to is not known here: there a timestamp is an instant
+    table.by_statement || table.context.columns.iter().any(|column| is_instant(&column.data_type.logical))
 }
 
 fn is_instant(logical: &riverrun_data::LogicalType) -> bool {

@@ -20,8 +20,9 @@ use crate::dialect::{ScanPlan, WriteSql, mysql};
 use crate::options::TableName;
 use crate::remote::{Class, RemoteColumn, RemoteTable, Target, TargetColumn, UniqueKey};
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement;
 use crate::url::{Encryption, Server};
-use crate::values::{RowsBuilder, Scalar, parse_decimal};
+use crate::values::{Parameters, RowsBuilder, Scalar, parse_decimal};
 
 /// A statement of many rows ends when it has so many bytes; longer ones are no faster, and delay others' locks.
 const STATEMENT_BYTES: usize = 512 << 10;
@@ -138,7 +139,7 @@ impl MySql {
         self.kept(result)
     }
 
-    fn write_all(&mut self, statements: &mut Statements<'_>) -> Outcome<()> {
+    fn write_all(&mut self, statements: &mut impl Texts) -> Outcome<()> {
         let mut text = std::mem::take(&mut self.statement);
         let mut result = Ok(());
         let mut in_transaction = false;
@@ -176,7 +177,7 @@ impl MySql {
 
 impl MySql {
     /// Writes all in the open transaction.
-    fn write_open(&mut self, statements: &mut Statements<'_>) -> Outcome<()> {
+    fn write_open(&mut self, statements: &mut impl Texts) -> Outcome<()> {
         let mut text = std::mem::take(&mut self.statement);
         let mut result = Ok(());
         while result.is_ok() && !statements.is_done() {
@@ -250,6 +251,23 @@ impl Client for MySql {
         self.write_all(&mut Statements { target, sql, changes, deletes: 0, upserts: 0, largest })
     }
 
+    fn check_statement(&mut self, statement: &Statement) -> Outcome<()> {
+        let io = self.io.clone();
+        let connection = self.connection()?;
+        let result = io.answer(async {
+            let prepared = connection.prep(statement.text.as_str()).await?;
+            let found = usize::from(prepared.num_params());
+            connection.close(prepared).await?;
+            Ok::<usize, mysql_async::Error>(found)
+        });
+        Ok(self.kept(result).and_then(|found| Ok(statement.check(found)?))?)
+    }
+
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {
+        let largest = self.largest_statement;
+        self.write_all(&mut Executions { statement, parameters, row: 0, largest })
+    }
+
     fn scan(mut self: Box<Self>, plan: ScanPlan) -> Outcome<Box<dyn Scan>> {
         let sql = mysql::select(&plan);
         let io = self.io.clone();
@@ -284,16 +302,84 @@ struct Statements<'a> {
     largest: usize,
 }
 
-impl Statements<'_> {
+/// Statements as texts, one after the other.
+trait Texts {
+    fn is_done(&self) -> bool;
+
+    /// Appends the next statement.
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<(), Error>;
+}
+
+impl Texts for Statements<'_> {
     fn is_done(&self) -> bool {
         self.deletes == self.changes.deletes.len() && self.upserts == self.changes.upserts.len()
     }
 
-    /// Appends the next statement.
     fn next(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.deletes < self.changes.deletes.len() { self.next_delete(out) } else { self.next_insert(out) }
     }
+}
 
+/// A program's statement for each row of parameters: many rows in one where it is an insert of one row.
+struct Executions<'a> {
+    statement: &'a Statement,
+    parameters: &'a Parameters,
+    row: usize,
+    largest: usize,
+}
+
+impl Executions<'_> {
+    fn row(&self, pieces: &[String], out: &mut Vec<u8>) -> Result<(), Error> {
+        for (index, piece) in pieces.iter().enumerate() {
+            if index > 0 {
+                let value = self.parameters.scalar(self.row, index - 1);
+                let precise =
+                    if matches!(value, Scalar::Time(_)) { LogicalType::Time(6) } else { LogicalType::Timestamp(6) };
+                mysql::write_literal(out, value, &precise).map_err(|error| error.with("parameter", index))?;
+            }
+            out.extend_from_slice(piece.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Texts for Executions<'_> {
+    fn is_done(&self) -> bool {
+        self.row == self.parameters.rows()
+    }
+
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(rows) = &self.statement.rows else {
+            self.row(&self.statement.pieces, out)?;
+            self.row += 1;
+            return Ok(());
+        };
+        out.extend_from_slice(rows.head.as_bytes());
+        let (head, room) = (out.len(), self.largest.saturating_sub(rows.tail.len()));
+        while self.row < self.parameters.rows() {
+            let before = out.len();
+            if before > head {
+                out.push(b',');
+            }
+            self.row(&rows.row, out)?;
+            if out.len() > room {
+                if before == head {
+                    return Err(too_large(out.len(), self.largest));
+                }
+                out.truncate(before);
+                break;
+            }
+            self.row += 1;
+            if out.len() > STATEMENT_BYTES {
+                break;
+            }
+        }
+        out.extend_from_slice(rows.tail.as_bytes());
+        Ok(())
+    }
+}
+
+impl Statements<'_> {
     fn next_insert(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let room = self.largest.saturating_sub(self.sql.insert_tail.len());
         out.extend_from_slice(self.sql.insert.as_bytes());

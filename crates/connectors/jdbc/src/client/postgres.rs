@@ -24,8 +24,9 @@ use crate::dialect::{ScanPlan, WriteSql, postgres};
 use crate::options::TableName;
 use crate::remote::{Class, RemoteColumn, RemoteTable, Target, UniqueKey};
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement;
 use crate::url::{Encryption, Server};
-use crate::values::RowsBuilder;
+use crate::values::{Parameters, RowsBuilder};
 
 mod prepared;
 mod wire;
@@ -34,6 +35,9 @@ pub(super) use prepared::connect_for_transactions;
 
 /// Rows of one statement: its arrays are in memory at the server at once.
 const STATEMENT_ROWS: usize = 10_000;
+
+/// Rows of parameters that are under way at once.
+const PIPELINED_ROWS: usize = 500;
 
 struct Postgres {
     client: tokio_postgres::Client,
@@ -110,6 +114,38 @@ impl Postgres {
         }
         for rows in changes.upserts.chunks(STATEMENT_ROWS) {
             self.write_rows(&sql.insert, target, &all, changes, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was done, or undoes it.
+    fn end(&self, done: Outcome<()>) -> Outcome<()> {
+        match done {
+            Ok(()) => self.run("COMMIT"),
+            Err(failure) => {
+                if self.client.is_closed() || failure.error.is_canceled() {
+                    return Err(failure);
+                }
+                // one that cannot be undone is undone with its connection
+                self.run("ROLLBACK")
+                    .map_err(|_| Failure::connection(Error::external("the transaction could not be undone")))?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Executes a statement for each row, without waiting for one answer before the next is sent.
+    fn execute_all(&self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {
+        let prepared = self.io.answer(self.client.prepare(&statement.text))?;
+        for begin in (0..parameters.rows()).step_by(PIPELINED_ROWS) {
+            let rows = begin..parameters.rows().min(begin + PIPELINED_ROWS);
+            let execute = |row: usize| {
+                let values: Vec<wire::Parameter<'_>> =
+                    (0..parameters.width()).map(|index| wire::Parameter(parameters.scalar(row, index))).collect();
+                let prepared = &prepared;
+                async move { self.client.execute_raw(prepared, values).await.map(drop) }
+            };
+            self.io.answer(futures::future::try_join_all(rows.map(execute)))?;
         }
         Ok(())
     }
@@ -216,18 +252,23 @@ impl Client for Postgres {
             return self.write_all(target, sql, changes);
         }
         self.run("BEGIN")?;
-        match self.write_all(target, sql, changes) {
-            Ok(()) => self.run("COMMIT"),
-            Err(failure) => {
-                if self.client.is_closed() || failure.error.is_canceled() {
-                    return Err(failure);
-                }
-                // one that cannot be undone is undone with its connection
-                self.run("ROLLBACK")
-                    .map_err(|_| Failure::connection(Error::external("the transaction could not be undone")))?;
-                Err(failure)
-            }
+        let written = self.write_all(target, sql, changes);
+        self.end(written)
+    }
+
+    fn check_statement(&mut self, statement: &Statement) -> Outcome<()> {
+        let prepared = self.io.answer(self.client.prepare(&statement.text))?;
+        Ok(statement.check(prepared.params().len())?)
+    }
+
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {
+        if parameters.rows() <= 1 {
+            // a transaction by itself
+            return self.execute_all(statement, parameters);
         }
+        self.run("BEGIN")?;
+        let executed = self.execute_all(statement, parameters);
+        self.end(executed)
     }
 
     fn scan(self: Box<Self>, plan: ScanPlan) -> Outcome<Box<dyn Scan>> {

@@ -17,12 +17,13 @@ use crate::dialect::{self, ScanPlan, WriteSql, sqlite};
 use crate::options::{Table, TableName};
 use crate::remote::{RemoteColumn, RemoteTable, Target, UniqueKey};
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement as UserStatement;
 use crate::url::File;
-use crate::values::{RowsBuilder, Scalar, parse_decimal, write_decimal};
+use crate::values::{Parameters, RowsBuilder, Scalar, parse_decimal, write_decimal};
 
 mod commits;
 
-pub(crate) use commits::{Delivered, Delivery};
+pub(crate) use commits::{Content, Delivered, Delivery};
 
 pub(crate) struct Sqlite {
     connection: Connection,
@@ -42,7 +43,7 @@ pub(super) fn connect(file: &File, table: &Table, io: &Io) -> Outcome<Sqlite> {
     for (name, value) in &file.pragmas {
         connection.pragma_update(None, name, value)?;
     }
-    if file.create {
+    if file.create && !table.by_statement {
         connection.execute_batch(&dialect::create_table(table).replacen(
             "CREATE TABLE",
             "CREATE TABLE IF NOT EXISTS",
@@ -107,6 +108,26 @@ impl Sqlite {
                 }
                 insert.raw_execute()?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Sqlite {
+    /// Executes a statement for each row of parameters.
+    fn execute_all(&self, statement: &UserStatement, parameters: &Parameters) -> Outcome<()> {
+        let mut text = Vec::new();
+        let mut prepared = self.connection.prepare_cached(&statement.text)?;
+        for row in 0..parameters.rows() {
+            for index in 0..parameters.width() {
+                text.clear();
+                let value = parameters.scalar(row, index);
+                let precise =
+                    if matches!(value, Scalar::Time(_)) { LogicalType::Time(6) } else { LogicalType::Timestamp(6) };
+                let value = stored(value, &precise, &mut text).map_err(|error| error.with("parameter", index + 1))?;
+                prepared.raw_bind_parameter(index + 1, Bound(value))?;
+            }
+            prepared.raw_execute()?;
         }
         Ok(())
     }
@@ -265,6 +286,15 @@ impl Client for Sqlite {
 
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()> {
         self.in_transaction(|| self.write_all(target, sql, changes))
+    }
+
+    fn check_statement(&mut self, statement: &UserStatement) -> Outcome<()> {
+        let found = self.connection.prepare(&statement.text)?.parameter_count();
+        Ok(statement.check(found)?)
+    }
+
+    fn execute(&mut self, statement: &UserStatement, parameters: &Parameters) -> Outcome<()> {
+        self.in_transaction(|| self.execute_all(statement, parameters))
     }
 
     fn scan(self: Box<Self>, plan: ScanPlan) -> Outcome<Box<dyn Scan>> {

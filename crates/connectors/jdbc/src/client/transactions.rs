@@ -8,7 +8,9 @@ use crate::exactly_once::{Branch, Owner, Prepared};
 use crate::options::Table;
 use crate::remote::Target;
 use crate::retry::Outcome;
+use crate::statement::Statement;
 use crate::url::{Location, System};
+use crate::values::Parameters;
 
 /// A connection to a database with two-phase commit.
 pub(crate) trait TransactionClient: Send {
@@ -18,9 +20,9 @@ pub(crate) trait TransactionClient: Send {
     /// Whether more can be done on it: a connection may be used up when it has prepared.
     fn is_open(&self) -> bool;
 
-    /// Checks that the server, the user and the table allow two-phase commit, for so many writers; makes what
-    /// bookkeeping needs.
-    fn check(&mut self, target: &Target, writers: usize) -> Outcome<()>;
+    /// Checks that the server, the user and the table, if it is known, allow two-phase commit, for so many writers; makes
+    /// what bookkeeping needs.
+    fn check(&mut self, target: Option<&Target>, writers: usize) -> Outcome<()>;
 
     /// Begins a transaction. With `in_one_go`, the server ends it when it is idle for
     /// [`IDLE_LIMIT`](crate::exactly_once::IDLE_LIMIT).
@@ -28,6 +30,9 @@ pub(crate) trait TransactionClient: Send {
 
     /// Writes in the open transaction.
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()>;
+
+    /// Executes a statement for each row of parameters in the open transaction.
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()>;
 
     /// Prepares the open transaction. After a lost connection it is not known whether it did: see [`Self::settle`].
     fn prepare(&mut self, prepared: &Prepared) -> Outcome<()>;

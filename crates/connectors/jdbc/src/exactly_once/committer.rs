@@ -33,8 +33,13 @@ impl Transactions {
         let retrying = Retrying::new(&table, context);
         let place = |failure: Failure| failure.error.with("table", &table.context.name);
         let mut client = client::connect_for_transactions(&table, &io).map_err(place)?;
-        let remote = look_up(&table, client.client()).map_err(place)?;
-        client.check(&remote::for_writing(&table, &remote)?, context.parallelism).map_err(place)?;
+        let target = if table.by_statement {
+            None
+        } else {
+            let remote = look_up(&table, client.client()).map_err(place)?;
+            Some(remote::for_writing(&table, &remote)?)
+        };
+        client.check(target.as_ref(), context.parallelism).map_err(place)?;
         let link = Link { table, io, client: Some(client) };
         Ok(Self { link, owner: Owner::of(&context.job), attempt: context.job.attempt, system, retrying })
     }

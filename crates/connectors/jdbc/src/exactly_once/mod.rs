@@ -39,6 +39,7 @@
 mod committable;
 mod committer;
 mod names;
+mod statement;
 pub(crate) mod waiting;
 mod writer;
 
@@ -52,6 +53,7 @@ use crate::url::Location;
 
 pub(crate) use committable::Prepared;
 pub(crate) use names::{Branch, Owner};
+pub(crate) use statement::{statement_committer, statement_writer};
 
 /// How long a transaction that is written in one go may be idle before the server ends it.
 pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(30);
@@ -74,6 +76,6 @@ pub(crate) fn writer(table: &Table, context: &TaskContext) -> Result<Box<dyn Sin
 pub(crate) fn committer(table: &Table, context: &TaskContext) -> Result<Box<dyn Committer>> {
     match &table.location {
         Location::Server(server) => Ok(Box::new(committer::Transactions::open(table.clone(), server.system, context)?)),
-        Location::File(file) => Ok(Box::new(waiting::Rows::open(table.clone(), file.clone(), context)?)),
+        Location::File(file) => waiting::committer(table.clone(), file.clone(), context),
     }
 }

@@ -15,7 +15,7 @@ use riverrun_protocol::CheckpointId;
 
 use super::{Branch, Owner, Prepared};
 use crate::buffer::{Buffer, Reduced};
-use crate::client::{self, Changes, Delivered, Delivery, Io, Sqlite};
+use crate::client::{self, Changes, Content, Delivered, Delivery, Io, Sqlite};
 use crate::dialect::{self, WriteSql};
 use crate::options::Table;
 use crate::remote::{self, Target};
@@ -169,36 +169,101 @@ fn decode(committable: &Committable, schema: &SchemaRef) -> Result<(Prepared, [R
     Ok((name, [next()?, next()?]))
 }
 
+/// What a checkpoint holds for SQLite, and how it is written.
+pub(super) trait Stored: Send {
+    /// One writer's part of a checkpoint.
+    type Part;
+
+    /// Its name, and what it holds.
+    ///
+    /// # Errors
+    /// It is damaged, or another sink's.
+    fn decode(&self, committable: &Committable) -> Result<(Prepared, Self::Part)>;
+
+    /// Writes a part, unless it is in already.
+    fn deliver(&self, name: &Prepared, part: &Self::Part, sqlite: &Sqlite) -> Outcome<Delivered>;
+
+    /// Says in an error what was written to.
+    fn placed(&self, error: Error) -> Error;
+}
+
+/// Rows of a table: those that are deleted, and those that are upserted.
+struct OfTable {
+    schema: SchemaRef,
+    target: Target,
+    sql: WriteSql,
+}
+
+impl Stored for OfTable {
+    type Part = [RecordBatch; 2];
+
+    fn decode(&self, committable: &Committable) -> Result<(Prepared, [RecordBatch; 2])> {
+        decode(committable, &self.schema)
+    }
+
+    fn deliver(&self, name: &Prepared, [deletes, upserts]: &[RecordBatch; 2], sqlite: &Sqlite) -> Outcome<Delivered> {
+        let (deletes, upserts) = (values_of(deletes)?, values_of(upserts)?);
+        let changes = [
+            Changes { columns: &deletes.0, upserts: &[], deletes: &deletes.1 },
+            Changes { columns: &upserts.0, upserts: &upserts.1, deletes: &[] },
+        ];
+        let content = Content::Rows { changes: &changes, target: &self.target, sql: &self.sql };
+        let checkpoint = stored(name.checkpoint)?;
+        sqlite.deliver(&Delivery { owner: &name.owner, branch: &name.branch, checkpoint, content })
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        error.with("database table", &self.target.table)
+    }
+}
+
+/// The committer of a table.
+///
+/// # Errors
+/// The file cannot be opened, or refuses the table.
+pub(super) fn committer(table: Table, file: File, context: &TaskContext) -> Result<Box<dyn Committer>> {
+    let io = Io::new(&table, context)?;
+    let place = |failure: Failure| failure.error.with("table", &table.context.name);
+    let mut sqlite = client::connect_to_file(&file, &table, &io).map_err(place)?;
+    let remote = look_up(&table, &mut sqlite).map_err(place)?;
+    let target = remote::for_writing(&table, &remote)?;
+    let of_table = OfTable { schema: table.context.physical_schema(), sql: dialect::write_sql(&target), target };
+    Ok(Box::new(Deliveries::new(table, file, io, sqlite, of_table, context)?))
+}
+
 /// The committer for SQLite.
-pub(super) struct Rows {
+pub(super) struct Deliveries<S> {
     table: Table,
     file: File,
     io: Io,
     sqlite: Option<Sqlite>,
-    target: Target,
-    sql: WriteSql,
+    stored: S,
     owner: Owner,
     /// The latest checkpoint that was committed here.
     latest: Option<CheckpointId>,
     retrying: Retrying,
 }
 
-impl Rows {
-    pub(super) fn open(table: Table, file: File, context: &TaskContext) -> Result<Self> {
-        let io = Io::new(&table, context)?;
-        let retrying = Retrying::new(&table, context);
-        let place = |failure: Failure| failure.error.with("table", &table.context.name);
-        let mut sqlite = client::connect_to_file(&file, &table, &io).map_err(place)?;
-        let remote = look_up(&table, &mut sqlite).map_err(place)?;
-        sqlite.remember_commits().map_err(place)?;
-        let target = remote::for_writing(&table, &remote)?;
+impl<S: Stored> Deliveries<S> {
+    /// A committer by an open connection; makes what bookkeeping needs.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn new(
+        table: Table,
+        file: File,
+        io: Io,
+        sqlite: Sqlite,
+        stored: S,
+        context: &TaskContext,
+    ) -> Result<Self> {
+        sqlite.remember_commits().map_err(|failure| failure.error.with("table", &table.context.name))?;
         Ok(Self {
-            sql: dialect::write_sql(&target),
             sqlite: Some(sqlite),
             owner: Owner::of(&context.job),
             latest: None,
-            retrying,
-            target,
+            retrying: Retrying::new(&table, context),
+            stored,
             io,
             file,
             table,
@@ -208,18 +273,10 @@ impl Rows {
     /// Writes them in the order of the list. Returns the checkpoint of this job that has superseded them, if any.
     fn deliver(&mut self, committables: &[Committable]) -> Result<Option<i64>> {
         let mut superseded = None;
-        let schema = self.table.context.physical_schema();
         for committable in committables {
             // one after the other, so that the rows of one only are in memory
-            let (name, [deletes, upserts]) = decode(committable, &schema)?;
-            let checkpoint = stored(name.checkpoint)?;
-            let (deletes, upserts) = (values_of(&deletes)?, values_of(&upserts)?);
-            let changes = [
-                Changes { columns: &deletes.0, upserts: &[], deletes: &deletes.1 },
-                Changes { columns: &upserts.0, upserts: &upserts.1, deletes: &[] },
-            ];
-            let delivery = Delivery { owner: &name.owner, branch: &name.branch, checkpoint, changes: &changes };
-            match self.run("rows are written", |sqlite, target, sql| sqlite.deliver(&delivery, target, sql))? {
+            let (name, part) = self.stored.decode(committable)?;
+            match self.run("rows are written", |sqlite, stored| stored.deliver(&name, &part, sqlite))? {
                 Delivered::Superseded(later) => superseded = Some(later),
                 Delivered::Now | Delivered::Before => {}
             }
@@ -227,19 +284,19 @@ impl Rows {
         Ok(superseded)
     }
 
-    fn run<T>(&mut self, what: &str, mut work: impl FnMut(&Sqlite, &Target, &WriteSql) -> Outcome<T>) -> Result<T> {
-        let Self { table, file, io, sqlite, target, sql, retrying, .. } = self;
+    fn run<T>(&mut self, what: &str, mut work: impl FnMut(&Sqlite, &S) -> Outcome<T>) -> Result<T> {
+        let Self { table, file, io, sqlite, stored, retrying, .. } = self;
         retrying.run(what, || {
             let open = match sqlite {
                 Some(open) => open,
                 None => sqlite.insert(client::connect_to_file(file, table, io)?),
             };
-            let result = work(open, target, sql);
+            let result = work(open, stored);
             if result.as_ref().is_err_and(|failure| failure.kind == FailureKind::Connection) {
                 *sqlite = None;
             }
             result.map_err(|mut failure| {
-                failure.error = failure.error.with("database table", &target.table);
+                failure.error = stored.placed(failure.error);
                 failure
             })
         })
@@ -251,16 +308,16 @@ fn values_of(rows: &RecordBatch) -> Result<(Vec<values::Column<'_>>, Vec<u32>)> 
     Ok((values::columns(rows)?, (0..count).collect()))
 }
 
-fn stored(checkpoint: CheckpointId) -> Result<i64> {
+pub(super) fn stored(checkpoint: CheckpointId) -> Result<i64> {
     i64::try_from(checkpoint.0).map_err(|_| Error::internal("SQLite has no such large numbers"))
 }
 
-impl Committer for Rows {
+impl<S: Stored> Committer for Deliveries<S> {
     fn recover(&mut self, restored: Option<CheckpointId>, committables: &[Committable]) -> Result<Commit> {
         if restored.is_none() {
             // a job that begins anew counts its checkpoints anew
             let owner = self.owner.clone();
-            self.run("what was delivered is forgotten", |sqlite, _, _| sqlite.forget_commits(&owner, None))?;
+            self.run("what was delivered is forgotten", |sqlite, _| sqlite.forget_commits(&owner, None))?;
         }
         // superseded: the user went back to an old checkpoint or savepoint
         self.deliver(committables)?;
@@ -280,7 +337,7 @@ impl Committer for Rows {
         self.latest = self.latest.max(Some(checkpoint));
         if !committables.is_empty() {
             let (owner, checkpoint) = (self.owner.clone(), stored(checkpoint)?);
-            self.run("old deliveries are forgotten", |sqlite, _, _| sqlite.forget_commits(&owner, Some(checkpoint)))?;
+            self.run("old deliveries are forgotten", |sqlite, _| sqlite.forget_commits(&owner, Some(checkpoint)))?;
         }
         Ok(Commit::Done)
     }

@@ -2,32 +2,30 @@
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Committable, Counter, Flush, SinkWriter, TaskContext};
-use riverrun_data::Batch;
 use riverrun_protocol::CheckpointId;
 
 use super::{Branch, Owner, Prepared};
-use crate::buffer::{Buffer, Reduced};
-use crate::client::{self, Changes, Io, TransactionClient};
-use crate::dialect::{self, WriteSql};
+use crate::client::{self, Io, TransactionClient};
+use crate::held::{Held, TableRows};
 use crate::options::Table;
-use crate::remote::{self, Target};
+use crate::remote;
 use crate::retry::{Failure, FailureKind, Outcome, Retrying};
 use crate::sink::{BUFFER_BYTES, look_up, report_ignored};
-use crate::values;
 
 /// What MySQL and PostgreSQL say when a lock is not given in time.
 const LOCKED: [&str; 2] = ["(error 1205,", "(SQLSTATE 55P03)"];
 const HOLDER: &str = "another program, or another writer of this sink with the same key in the same checkpoint; \
      'sink.parallelism' sends the rows of a key to one writer";
 
-pub(super) struct Writer {
+pub(super) struct Writer<H> {
     session: Session,
-    buffer: Buffer,
+    held: H,
     retrying: Retrying,
     sent: Counter,
 }
 
-impl Writer {
+impl Writer<TableRows> {
+    /// The writer of a table.
     pub(super) fn open(table: Table, context: &TaskContext) -> Result<Self> {
         let io = Io::new(&table, context)?;
         report_ignored(&table);
@@ -35,11 +33,24 @@ impl Writer {
         let mut client = client::connect_for_transactions(&table, &io).map_err(place)?;
         let remote = look_up(&table, client.client()).map_err(place)?;
         let target = remote::for_writing(&table, &remote)?;
-        client.check(&target, context.parallelism).map_err(place)?;
-        Ok(Self {
+        client.check(Some(&target), context.parallelism).map_err(place)?;
+        Ok(Self::new(table, io, client, TableRows::new(target), context))
+    }
+}
+
+impl<H: Held> Writer<H> {
+    /// A writer by an open connection that was checked.
+    pub(super) fn new(
+        table: Table,
+        io: Io,
+        client: Box<dyn TransactionClient>,
+        held: H,
+        context: &TaskContext,
+    ) -> Self {
+        Self {
             retrying: Retrying::new(&table, context),
             sent: context.counters.counter("numRecordsSend"),
-            buffer: Buffer::default(),
+            held,
             session: Session {
                 owner: Owner::of(&context.job),
                 attempt: context.job.attempt,
@@ -48,30 +59,28 @@ impl Writer {
                 open: None,
                 doubtful: None,
                 spilled: 0,
-                sql: dialect::write_sql(&target),
-                target,
                 io,
                 table,
             },
-        })
+        }
     }
 
     /// Moves what is held into the transaction, before the barrier.
     fn spill(&mut self) -> Result<()> {
-        let session = &mut self.session;
-        let Some(reduced) = self.buffer.reduce(&session.target.key)? else { return Ok(()) };
-        let rows = self.buffer.rows();
-        self.retrying.run(&format!("{rows} rows are written"), || session.spill(&reduced))?;
+        let (session, held) = (&mut self.session, &self.held);
+        let Some(ready) = held.ready()? else { return Ok(()) };
+        let rows = held.rows();
+        self.retrying.run(&format!("{rows} rows are written"), || session.spill(held, &ready))?;
         session.spilled += rows as u64;
-        self.buffer.clear();
+        self.held.clear();
         Ok(())
     }
 }
 
-impl SinkWriter for Writer {
-    fn write(&mut self, batch: Batch) -> Result<()> {
-        self.buffer.push(batch);
-        if self.buffer.bytes() >= BUFFER_BYTES { self.spill() } else { Ok(()) }
+impl<H: Held> SinkWriter<H::Batch> for Writer<H> {
+    fn write(&mut self, batch: H::Batch) -> Result<()> {
+        self.held.push(batch)?;
+        if self.held.bytes() >= BUFFER_BYTES { self.spill() } else { Ok(()) }
     }
 
     fn flush(&mut self, _: Flush) -> Result<()> {
@@ -80,17 +89,17 @@ impl SinkWriter for Writer {
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Vec<Committable>> {
-        let session = &mut self.session;
-        let reduced = self.buffer.reduce(&session.target.key)?;
-        let rows = session.spilled + self.buffer.rows() as u64;
+        let (session, held) = (&mut self.session, &self.held);
+        let ready = held.ready()?;
+        let rows = session.spilled + held.rows() as u64;
         if rows == 0 {
             return Ok(Vec::new());
         }
         let prepared = self
             .retrying
-            .run(&format!("{rows} rows are prepared"), || session.prepare(reduced.as_ref(), checkpoint, rows))?;
+            .run(&format!("{rows} rows are prepared"), || session.prepare(held, ready.as_ref(), checkpoint, rows))?;
         session.spilled = 0;
-        self.buffer.clear();
+        self.held.clear();
         self.sent.add(rows);
         Ok(vec![prepared.encode()])
     }
@@ -100,8 +109,6 @@ impl SinkWriter for Writer {
 struct Session {
     table: Table,
     io: Io,
-    target: Target,
-    sql: WriteSql,
     owner: Owner,
     attempt: u64,
     subtask: usize,
@@ -115,23 +122,35 @@ struct Session {
 }
 
 impl Session {
-    fn spill(&mut self, reduced: &Reduced) -> Outcome<()> {
-        let result = self.settled().and_then(|_| self.write(reduced, false));
-        result.map_err(|failure| self.failed(failure))
+    fn spill<H: Held>(&mut self, held: &H, ready: &H::Ready) -> Outcome<()> {
+        let result = self.settled().and_then(|_| self.write(held, ready, false));
+        result.map_err(|failure| self.failed(held, failure))
     }
 
-    fn prepare(&mut self, reduced: Option<&Reduced>, checkpoint: CheckpointId, rows: u64) -> Outcome<Prepared> {
-        let result = self.try_prepare(reduced, checkpoint, rows);
-        result.map_err(|failure| self.failed(failure))
+    fn prepare<H: Held>(
+        &mut self,
+        held: &H,
+        ready: Option<&H::Ready>,
+        checkpoint: CheckpointId,
+        rows: u64,
+    ) -> Outcome<Prepared> {
+        let result = self.try_prepare(held, ready, checkpoint, rows);
+        result.map_err(|failure| self.failed(held, failure))
     }
 
-    fn try_prepare(&mut self, reduced: Option<&Reduced>, checkpoint: CheckpointId, rows: u64) -> Outcome<Prepared> {
+    fn try_prepare<H: Held>(
+        &mut self,
+        held: &H,
+        ready: Option<&H::Ready>,
+        checkpoint: CheckpointId,
+        rows: u64,
+    ) -> Outcome<Prepared> {
         let named = |owner: &Owner, branch| Prepared { owner: owner.clone(), branch, checkpoint, rows };
         if let Some(branch) = self.settled()? {
             return Ok(named(&self.owner, branch));
         }
-        if let Some(reduced) = reduced {
-            self.write(reduced, true)?;
+        if let Some(ready) = ready {
+            self.write(held, ready, true)?;
         }
         let (Some(branch), Some(client)) = (self.open.clone(), self.client.as_mut()) else {
             return Err(Error::internal("there is no transaction to prepare").into());
@@ -161,20 +180,18 @@ impl Session {
     }
 
     /// Writes in the open transaction; begins one where there is none.
-    fn write(&mut self, reduced: &Reduced, in_one_go: bool) -> Outcome<()> {
+    fn write<H: Held>(&mut self, held: &H, ready: &H::Ready, in_one_go: bool) -> Outcome<()> {
         let Some(client) = &mut self.client else {
             return Err(Error::internal("there is no connection to write by").into());
         };
         if self.open.is_none() {
             self.open = Some(client.begin(&self.owner, self.attempt, self.subtask, in_one_go)?);
         }
-        let columns = values::columns(&reduced.rows)?;
-        let changes = Changes { columns: &columns, upserts: &reduced.upserts, deletes: &reduced.deletes };
-        client.write(&self.target, &self.sql, &changes)
+        held.write_open(ready, client.as_mut())
     }
 
     /// Cleans up after a failure, so that all can be done again; says so where it cannot.
-    fn failed(&mut self, mut failure: Failure) -> Failure {
+    fn failed<H: Held>(&mut self, held: &H, mut failure: Failure) -> Failure {
         let open = self.open.take();
         let undone = failure.kind == FailureKind::Statement && self.undone();
         if !undone {
@@ -184,7 +201,7 @@ impl Session {
         if failure.error.is_canceled() {
             return failure;
         }
-        failure.error = failure.error.with("database table", &self.target.table);
+        failure.error = held.placed(failure.error);
         if LOCKED.iter().any(|code| failure.error.message().contains(code)) {
             failure.error = failure.error.with("the lock's holder", HOLDER);
         }

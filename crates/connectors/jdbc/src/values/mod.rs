@@ -6,10 +6,13 @@
 mod build;
 mod column;
 mod decimal;
+mod parameters;
 
 pub(crate) use build::RowsBuilder;
 pub(crate) use column::{Column, columns};
 pub(crate) use decimal::{parse_decimal, rescale, write_decimal};
+pub use parameters::JdbcValue;
+pub(crate) use parameters::Parameters;
 
 /// One value.
 #[derive(Clone, Copy, Debug)]

@@ -8,5 +8,6 @@ mod outage;
 mod rate;
 mod refused;
 mod scan;
+mod typed;
 mod types;
 mod write;

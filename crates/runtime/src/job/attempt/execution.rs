@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -17,7 +17,7 @@ use crate::graph::{Gates, Plan};
 use crate::job::Restoration;
 use crate::metrics::{OperatorMetrics, Registry, TaskEntry, TaskMetrics};
 use crate::task::TaskBuild;
-use crate::{JobGraph, KeyGroupRange, OperatorKind, Restored};
+use crate::{Clock, JobGraph, KeyGroupRange, OperatorKind, Restored};
 
 /// Hears what happens in an attempt, from all its threads.
 pub(crate) type Tell = Box<dyn Fn(AttemptEvent) + Send + Sync>;
@@ -31,6 +31,8 @@ pub(crate) struct AttemptSetup {
     pub(crate) restoration: Option<Arc<Restoration>>,
     /// Whether sources stay until the last barrier has passed.
     pub(crate) waits_for_last_barrier: bool,
+    /// The time of day.
+    pub(crate) clock: Clock,
 }
 
 /// An attempt while it runs, as its threads share it.
@@ -40,6 +42,7 @@ pub(crate) struct Execution {
     job: JobContext,
     restoration: Option<Arc<Restoration>>,
     pub(crate) waits_for_last_barrier: bool,
+    pub(crate) clock: Clock,
     /// The gates of each node that heads a chain and is not a source.
     pub(crate) gates: Vec<Option<Gates>>,
     /// The splits of each source.
@@ -70,16 +73,32 @@ impl TaskHandle {
 }
 
 /// A task that has not started.
-struct TaskSpec {
+pub(crate) struct TaskSpec {
     /// Its index among all tasks.
     index: usize,
-    wants_full: Arc<AtomicBool>,
-    head: usize,
-    subtask: usize,
+    pub(crate) wants_full: Arc<AtomicBool>,
+    pub(crate) head: usize,
+    pub(crate) subtask: usize,
     name: String,
     thread_name: String,
     metrics: Arc<TaskMetrics>,
     operators: BTreeMap<usize, Arc<OperatorMetrics>>,
+}
+
+impl TaskSpec {
+    /// What the task's thread makes its operators with.
+    pub(crate) fn build(&self, execution: Arc<Execution>) -> TaskBuild {
+        TaskBuild {
+            execution,
+            head: self.head,
+            subtask: self.subtask,
+            metrics: Arc::clone(&self.metrics),
+            operators: self.operators.clone(),
+            current: Arc::new(AtomicUsize::new(self.head)),
+            task: self.index,
+            wants_full: Arc::clone(&self.wants_full),
+        }
+    }
 }
 
 impl Execution {
@@ -96,14 +115,16 @@ impl Execution {
     /// The rows that a sink's subtask had taken at the checkpoint and that were not done.
     pub(crate) fn restored_sink(&self, node: usize, subtask: usize) -> Result<Vec<Vec<u8>>> {
         let parallelism = self.graph.nodes[node].parallelism;
-        self.restoration
-            .as_ref()
-            .map_or(Ok(Vec::new()), |from| from.sink(&self.plan.uids[node], subtask, parallelism))
+        self.restoration.as_ref().map_or(Ok(Vec::new()), |from| from.sink(&self.plan.uids[node], subtask, parallelism))
     }
 }
 
-/// Starts the threads of an attempt; see [`JobGraph::start`].
-pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Result<Attempt> {
+/// What an attempt's threads share, and its tasks, of which none has started.
+pub(crate) fn prepare(
+    graph: Arc<JobGraph>,
+    setup: AttemptSetup,
+    tell: Tell,
+) -> Result<(Arc<Execution>, Vec<TaskSpec>)> {
     let plan = Plan::of(&graph)?;
     let gates: Vec<Option<Gates>> = (0..graph.nodes.len()).map(|node| gates_of(&graph, &plan, node)).collect();
     let assignments: Vec<Option<Arc<Assignments>>> = graph
@@ -111,7 +132,7 @@ pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Re
         .iter()
         .map(|node| (node.kind == OperatorKind::Source).then(|| Arc::new(Assignments::new(node.parallelism))))
         .collect();
-    let AttemptSetup { job, restoration, waits_for_last_barrier } = setup;
+    let AttemptSetup { job, restoration, waits_for_last_barrier, clock } = setup;
     if let Some(restoration) = &restoration {
         for (uid, assignments) in plan.uids.iter().zip(&assignments) {
             if let Some(assignments) = assignments {
@@ -128,17 +149,25 @@ pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Re
         specs.len(),
         tell,
     ));
-    let timeout = graph.settings.cancellation_timeout;
     let execution = Arc::new(Execution {
         graph,
         plan,
         job,
         restoration,
         waits_for_last_barrier,
+        clock,
         gates,
         assignments,
-        shared: Arc::clone(&shared),
+        shared,
     });
+    Ok((execution, specs))
+}
+
+/// Starts the threads of an attempt; see [`JobGraph::start`].
+pub(crate) fn start(graph: Arc<JobGraph>, setup: AttemptSetup, tell: Tell) -> Result<Attempt> {
+    let timeout = graph.settings.cancellation_timeout;
+    let (execution, specs) = prepare(graph, setup, tell)?;
+    let shared = Arc::clone(&execution.shared);
     let tasks: Vec<TaskHandle> = specs.iter().map(|spec| TaskHandle::of(&execution.graph, spec)).collect();
     let mut starter = Starter { shared: Arc::clone(&shared), threads: Vec::new(), failed: false };
     shared.on(Event::Start, None);
@@ -249,30 +278,18 @@ impl Starter {
 }
 
 fn run_task(shared: &Shared, execution: Arc<Execution>, spec: TaskSpec) {
-    let TaskSpec { index, wants_full, head, subtask, name, thread_name: _, metrics, operators } = spec;
+    let TaskSpec { head, subtask, name, metrics, .. } = &spec;
+    let (head, subtask) = (*head, *subtask);
     tracing::debug!(job = shared.name, task = name, subtask, "task starts");
-    let current = Arc::new(AtomicUsize::new(head));
-    let build = TaskBuild {
-        execution: &execution,
-        head,
-        subtask,
-        metrics: Arc::clone(&metrics),
-        operators,
-        current: Arc::clone(&current),
-        task: index,
-        wants_full,
-    };
+    let build = spec.build(Arc::clone(&execution));
     let result = caught(|| execution.graph.nodes[head].body.run(&build, head));
     metrics.end();
-    let result = result.map_err(|error| {
-        let node = &execution.graph.nodes[current.load(Ordering::Relaxed)];
-        error.with("operator", format!("{} ({}/{})", node.settings.name, subtask + 1, node.parallelism))
-    });
+    let result = result.map_err(|error| build.told(error));
     drop(build);
     let result = result.and(release(execution));
     tracing::debug!(job = shared.name, task = name, subtask, ?result, "task has ended");
     if result.is_ok() {
-        shared.tell(AttemptEvent::TaskFinished { task: index });
+        shared.tell(AttemptEvent::TaskFinished { task: spec.index });
     }
     shared.task_ended(result);
 }

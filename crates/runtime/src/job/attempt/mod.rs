@@ -8,7 +8,7 @@ mod shared;
 use riverrun_protocol::{CheckpointId, JobStatus};
 
 pub(crate) use enumerator::{Assignments, RestoredSource};
-pub(crate) use execution::{AttemptSetup, Execution, TaskHandle, Tell, caught, start};
+pub(crate) use execution::{AttemptSetup, Execution, TaskHandle, Tell, caught, prepare, start};
 pub use handle::{Attempt, AttemptControl};
 pub(crate) use shared::Shared;
 

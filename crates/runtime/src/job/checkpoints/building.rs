@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use riverrun_base::Result;
 use riverrun_checkpoints::{Checkpoint, OperatorState, SubtaskState};
 use riverrun_connect::{Committable, SplitId};
 use riverrun_protocol::CheckpointId;
 
-use crate::OperatorKind;
+use crate::graph::Plan;
 use crate::job::checkpoints::StoredState;
 use crate::job::restoration::encode_known;
+use crate::{JobGraph, OperatorKind};
 
 /// What names a node and its state.
 #[derive(Clone, Debug)]
@@ -20,6 +22,21 @@ pub(crate) struct NodeIdentity {
 }
 
 impl NodeIdentity {
+    /// Those of a graph's nodes.
+    ///
+    /// # Errors
+    /// The graph is wrong.
+    pub(crate) fn all(graph: &JobGraph) -> Result<Vec<Self>> {
+        let plan = Plan::of(graph)?;
+        let nodes = graph.nodes.iter().zip(&plan.uids).map(|(node, uid)| Self {
+            uid: uid.to_string(),
+            name: node.settings.name.clone(),
+            kind: node.kind,
+            parallelism: node.parallelism,
+        });
+        Ok(nodes.collect())
+    }
+
     /// What must be the same where state is restored.
     pub(crate) fn kind_tag(&self) -> &'static str {
         match self.kind {

@@ -257,49 +257,7 @@ impl Durable {
         nodes: &[NodeIdentity],
         max_parallelism: usize,
     ) -> Result<Arc<Restoration>> {
-        let place = |error: Error| error.with("checkpoint", checkpoint.id);
-        for state in &checkpoint.operators {
-            let Some(node) = nodes.iter().find(|node| node.uid == state.uid) else {
-                if self.allow_non_restored_state {
-                    tracing::warn!(
-                        operator = state.name,
-                        uid = state.uid,
-                        "the job has no such operator: its state is left out"
-                    );
-                    continue;
-                }
-                let uids: BTreeSet<&str> = nodes.iter().map(|node| node.uid.as_str()).collect();
-                return Err(place(
-                    Error::user(format!(
-                        "the job has no operator for the state of '{}', whose uid is '{}'",
-                        state.name, state.uid
-                    ))
-                    .hint(format!(
-                        "its operators are {}; start with --allow-non-restored-state to leave that state out",
-                        uids.into_iter().collect::<Vec<_>>().join(", ")
-                    )),
-                ));
-            };
-            if state.kind != node.kind_tag() {
-                return Err(place(Error::user(format!(
-                    "'{}' is a {}, and its state is that of a {}",
-                    state.uid,
-                    node.kind_tag(),
-                    state.kind
-                ))));
-            }
-            let has_keyed = state.subtasks.iter().any(|subtask| !subtask.keyed.is_empty());
-            if has_keyed && state.max_parallelism as usize != max_parallelism {
-                return Err(place(
-                    Error::user(format!(
-                        "state that was stored with the maximum parallelism {} cannot be restored with {max_parallelism}",
-                        state.max_parallelism
-                    ))
-                    .with("operator", &state.name)
-                    .hint(format!("SET 'pipeline.max-parallelism' = '{}'", state.max_parallelism)),
-                ));
-            }
-        }
+        check_fit(&checkpoint, nodes, max_parallelism, self.allow_non_restored_state)?;
         let log = Arc::clone(&self.log);
         let open = Box::new(move |file: &_| log.open_state(file).map(std::borrow::Cow::into_owned));
         Ok(Arc::new(Restoration { checkpoint: Arc::new(checkpoint), open }))
@@ -337,6 +295,59 @@ impl Durable {
             }
         }
     }
+}
+
+/// Checks that a checkpoint fits a job with these nodes, which may know none for some of its state if that is to be left out.
+pub(crate) fn check_fit(
+    checkpoint: &Checkpoint,
+    nodes: &[NodeIdentity],
+    max_parallelism: usize,
+    leaves_out: bool,
+) -> Result<()> {
+    let place = |error: Error| error.with("checkpoint", checkpoint.id);
+    for state in &checkpoint.operators {
+        let Some(node) = nodes.iter().find(|node| node.uid == state.uid) else {
+            if leaves_out {
+                tracing::warn!(
+                    operator = state.name,
+                    uid = state.uid,
+                    "the job has no such operator: its state is left out"
+                );
+                continue;
+            }
+            let uids: BTreeSet<&str> = nodes.iter().map(|node| node.uid.as_str()).collect();
+            return Err(place(
+                Error::user(format!(
+                    "the job has no operator for the state of '{}', whose uid is '{}'",
+                    state.name, state.uid
+                ))
+                .hint(format!(
+                    "its operators are {}; start with --allow-non-restored-state to leave that state out",
+                    uids.into_iter().collect::<Vec<_>>().join(", ")
+                )),
+            ));
+        };
+        if state.kind != node.kind_tag() {
+            return Err(place(Error::user(format!(
+                "'{}' is a {}, and its state is that of a {}",
+                state.uid,
+                node.kind_tag(),
+                state.kind
+            ))));
+        }
+        let has_keyed = state.subtasks.iter().any(|subtask| !subtask.keyed.is_empty());
+        if has_keyed && state.max_parallelism as usize != max_parallelism {
+            return Err(place(
+                Error::user(format!(
+                    "state that was stored with the maximum parallelism {} cannot be restored with {max_parallelism}",
+                    state.max_parallelism
+                ))
+                .with("operator", &state.name)
+                .hint(format!("SET 'pipeline.max-parallelism' = '{}'", state.max_parallelism)),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A slot as the protocol knows it; a damaged one decides nothing.

@@ -10,6 +10,6 @@ mod storing;
 pub(crate) use building::{Building, NodeIdentity, Prepared};
 pub(crate) use chains::Chain;
 pub(crate) use committers::{CommitEvent, Committers};
-pub(crate) use durable::{Durable, TakenOver, Takeover, now_ms};
+pub(crate) use durable::{Durable, TakenOver, Takeover, check_fit, now_ms};
 pub(crate) use ongoing::{Answer, Ongoing, Request};
 pub(crate) use storing::{StoreEvent, StoredState, Storing};

@@ -1,13 +1,16 @@
 //! Aggregates and group window functions inside the expressions of a grouped query.
 
+use std::sync::Arc;
+
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType};
 use sqlparser::ast::{self, DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
 
-use super::Binder;
-use crate::expr::{Expr, same};
+use super::{Binder, call_bound, cast};
+use crate::expr::{CastMode, Expr, same};
+use crate::functions::{UserAggregate, checked_signature};
 use crate::parser::error_at;
-use crate::plan::{AggregateFunction, TimeAttribute, WindowColumn, WindowKind};
+use crate::plan::{AggregateFunction, TimeAttribute, UserAggregateFunction, WindowColumn, WindowKind};
 use crate::types;
 
 /// What the expressions of a grouped query refer to beside the input's columns. With n input columns, the group window's start, end, rowtime
@@ -108,8 +111,55 @@ impl Binder<'_> {
             .map(|filter| self.inside(|inner| inner.bind_condition(filter, "FILTER")))
             .transpose()?;
         let global = self.grouping.as_ref().is_some_and(|grouping| grouping.global);
-        let data_type = result_type(function, argument.as_ref(), filter.is_some() || global)?;
-        let bound = BoundAggregate { function, argument, distinct, filter, data_type: data_type.clone() };
+        let data_type = result_type(&function, argument.as_ref(), filter.is_some() || global)?;
+        self.collected(BoundAggregate { function, argument, distinct, filter, data_type })
+    }
+
+    /// An aggregate of the program.
+    pub(super) fn user_aggregate(
+        &mut self,
+        name: &Arc<str>,
+        function: &Arc<dyn UserAggregate>,
+        call: &Function,
+    ) -> Result<Expr> {
+        if self.grouping.is_none() {
+            return Err(error_at(call.name.span(), format!("the aggregate {name} cannot stand here"))
+                .hint("it belongs into the select list or HAVING, and not into another aggregate"));
+        }
+        if let FunctionArguments::List(list) = &call.args
+            && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+        {
+            return Err(Error::not_supported(format!("DISTINCT in '{name}', an aggregate of the program,")));
+        }
+        let mut args = Vec::new();
+        for arg in super::call::plain_arguments(call)? {
+            args.push(self.inside(|inner| inner.bind(arg))?);
+        }
+        if args.is_empty() {
+            return Err(Error::not_supported(format!("'{name}', an aggregate of the program, without arguments")));
+        }
+        let filter = call
+            .filter
+            .as_deref()
+            .map(|filter| self.inside(|inner| inner.bind_condition(filter, "FILTER")))
+            .transpose()?;
+        let types: Vec<DataType> = args.iter().map(|arg| arg.data_type.clone()).collect();
+        let signature = checked_signature(name, function.signature(&types)?, &types)?;
+        let args = args.into_iter().zip(&signature.arguments);
+        let mut args: Vec<Expr> = args.map(|(arg, wanted)| cast(arg, wanted, CastMode::Implicit)).collect();
+        let argument = if args.len() == 1 { args.pop() } else { Some(call_bound("ROW", args)?) };
+        let data_type = signature.returns.clone();
+        let function = AggregateFunction::User(UserAggregateFunction {
+            name: Arc::clone(name),
+            function: Arc::clone(function),
+            signature: Arc::new(signature),
+        });
+        self.collected(BoundAggregate { function, argument, distinct: false, filter, data_type })
+    }
+
+    /// The column of an aggregate, which is computed once wherever it stands.
+    fn collected(&mut self, bound: BoundAggregate) -> Result<Expr> {
+        let data_type = bound.data_type.clone();
         let Some(grouping) = &mut self.grouping else { return Err(Error::internal("an aggregate without a group")) };
         let known = grouping.aggregates.iter().position(|other| alike(other, &bound));
         let index = known.unwrap_or_else(|| {
@@ -121,7 +171,7 @@ impl Binder<'_> {
 
     /// Binds what stands inside an aggregate, where no other aggregate may stand.
     fn inside<T>(&self, bind: impl FnOnce(&mut Binder<'_>) -> Result<T>) -> Result<T> {
-        bind(&mut Binder::new(self.fields))
+        bind(&mut Binder { fields: self.fields, grouping: None, functions: self.functions })
     }
 
     /// `TUMBLE_START(ts, INTERVAL ...)`: a column of the group window, whose arguments must be those of GROUP BY.
@@ -189,7 +239,7 @@ fn alike(a: &BoundAggregate, b: &BoundAggregate) -> bool {
         && same_option(&a.filter, &b.filter)
 }
 
-fn result_type(function: AggregateFunction, argument: Option<&Expr>, may_be_empty: bool) -> Result<DataType> {
+fn result_type(function: &AggregateFunction, argument: Option<&Expr>, may_be_empty: bool) -> Result<DataType> {
     let Some(argument) = argument else { return Ok(DataType::not_null(LogicalType::BigInt)) };
     let input = &argument.data_type;
     let wrong = || {
@@ -205,6 +255,7 @@ fn result_type(function: AggregateFunction, argument: Option<&Expr>, may_be_empt
         }
     };
     let logical = match function {
+        AggregateFunction::User(user) => return Ok(user.signature.returns.clone()),
         AggregateFunction::Count => return Ok(DataType::not_null(LogicalType::BigInt)),
         AggregateFunction::Sum => types::sum_type(input).ok_or_else(wrong)?.logical,
         AggregateFunction::Avg => types::avg_type(input).ok_or_else(wrong)?.logical,

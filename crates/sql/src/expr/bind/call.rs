@@ -1,13 +1,16 @@
 //! Function calls.
 
+use std::sync::Arc;
+
 use riverrun_base::{Error, Result, nearest};
+use riverrun_data::DataType;
 use sqlparser::ast::{self, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned};
 
 use super::aggregate::AuxiliaryWindow;
 use super::literal::string_literal;
-use super::{Binder, call_bound};
-use crate::expr::Expr;
-use crate::functions;
+use super::{Binder, call_bound, cast};
+use crate::expr::{Call, CastMode, Expr, ExprKind};
+use crate::functions::{self, UserFunction, UserFunctions, UserScalar, bind_user};
 use crate::parser::error_at;
 use crate::plan::AggregateFunction;
 
@@ -42,6 +45,9 @@ impl Binder<'_> {
         if function.over.is_some() {
             return Err(Error::not_supported("OVER"));
         }
+        if let Some((name, user)) = self.functions.and_then(|functions| functions.get(&name)) {
+            return self.user_function(name, user, function);
+        }
         if let Some(aggregate) = AggregateFunction::named(&name) {
             return self.aggregate(aggregate, function);
         }
@@ -65,7 +71,8 @@ impl Binder<'_> {
             ));
         }
         if functions::lookup(&name).is_none() {
-            return Err(unknown_function(function, &name));
+            let own = self.functions.into_iter().flat_map(UserFunctions::names);
+            return Err(unknown_function(function, &name, own));
         }
         let mut bound = Vec::with_capacity(args.len());
         for (n, arg) in args.iter().enumerate() {
@@ -77,6 +84,53 @@ impl Binder<'_> {
             }
         }
         call_bound(&name, bound)
+    }
+}
+
+impl Binder<'_> {
+    /// A call of a function of the program.
+    fn user_function(&mut self, name: &Arc<str>, user: &UserFunction, call: &Function) -> Result<Expr> {
+        match user {
+            UserFunction::Aggregate(aggregate) => self.user_aggregate(name, aggregate, call),
+            UserFunction::Table(_) => {
+                Err(error_at(call.name.span(), format!("'{name}' is a table function and no value"))
+                    .hint(format!("write it behind FROM: CROSS JOIN LATERAL TABLE({name}(...)) AS t(columns)")))
+            }
+            UserFunction::Scalar(scalar) => {
+                if call.filter.is_some() {
+                    return Err(Error::user(format!("FILTER is for aggregates, and {name} is none")));
+                }
+                self.user_call(name, scalar, call)
+            }
+        }
+    }
+
+    /// The rows that a table function answers, as an array.
+    ///
+    /// # Errors
+    /// The expression is no call of a table function, or the function does not take the arguments.
+    pub(crate) fn table_function(&mut self, call: &ast::Expr) -> Result<Expr> {
+        let ast::Expr::Function(function) = call else {
+            return Err(error_at(call.span(), "a call of a table function is expected here"));
+        };
+        let name = function_name(function)?;
+        match self.functions.and_then(|functions| functions.get(&name)) {
+            Some((name, UserFunction::Table(table))) => self.user_call(name, table, function),
+            Some(_) => Err(error_at(call.span(), format!("'{name}' is no table function"))),
+            None => Err(error_at(function.name.span(), format!("No match found for function '{name}'"))
+                .hint("table functions are those that the program has created; UNNEST(array) needs no LATERAL TABLE")),
+        }
+    }
+
+    fn user_call(&mut self, name: &Arc<str>, function: &Arc<dyn UserScalar>, call: &Function) -> Result<Expr> {
+        let args = plain_arguments(call)?.into_iter().map(|arg| self.bind(arg)).collect::<Result<Vec<_>>>()?;
+        let types: Vec<DataType> = args.iter().map(|arg| arg.data_type.clone()).collect();
+        let bound = bind_user(name, function, &types)?;
+        let args = args.into_iter().zip(&bound.arguments);
+        let args = args.map(|(arg, wanted)| cast(arg, wanted, CastMode::Implicit)).collect();
+        let data_type = bound.returns.clone();
+        let call = Call { name: name.to_string().into(), bound, args };
+        Ok(Expr { kind: ExprKind::Call(call), data_type, position: None })
     }
 }
 
@@ -116,9 +170,10 @@ fn time_unit(unit: &Ident) -> Expr {
     string_literal(name.strip_prefix("SQL_TSI_").unwrap_or(&name))
 }
 
-fn unknown_function(function: &Function, name: &str) -> Error {
+fn unknown_function<'n>(function: &Function, name: &str, own: impl Iterator<Item = &'n str>) -> Error {
     let error = error_at(function.name.span(), format!("No match found for function '{name}'"));
-    let known = functions::names().chain(["COUNT", "SUM", "MIN", "MAX", "AVG", "COALESCE", "IF", "IFNULL", "NULLIF"]);
+    let sql: [&'n str; 9] = ["COUNT", "SUM", "MIN", "MAX", "AVG", "COALESCE", "IF", "IFNULL", "NULLIF"];
+    let known = own.chain(functions::names().map(|name| -> &'n str { name })).chain(sql);
     match nearest(
         name,
         known.filter(|known| known.starts_with(|first: char| first.is_ascii_alphabetic()) && !known.contains(' ')),

@@ -14,7 +14,7 @@ use riverrun_data::{DataType, LogicalType};
 use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
 use super::{CastMode, Expr, ExprKind};
-use crate::functions::{self, Argument};
+use crate::functions::{self, Argument, UserFunctions};
 use crate::parser::{error_at, parse_data_type_text, position};
 use crate::plan::Field;
 use crate::types;
@@ -28,17 +28,24 @@ pub(crate) struct Binder<'a> {
     fields: &'a [Field],
     /// Where aggregates are allowed: what they are collected in.
     grouping: Option<&'a mut Grouping>,
+    /// The functions of a program.
+    functions: Option<&'a UserFunctions>,
 }
 
 impl<'a> Binder<'a> {
     /// A binder over the columns of a relation, for places where aggregates are not allowed.
     pub(crate) fn new(fields: &'a [Field]) -> Self {
-        Self { fields, grouping: None }
+        Self { fields, grouping: None, functions: None }
     }
 
     /// A binder for the select list and HAVING of a grouped query. An aggregate becomes a column behind the input's, as [`Grouping`] numbers it.
     pub(crate) fn with_grouping(fields: &'a [Field], grouping: &'a mut Grouping) -> Self {
-        Self { fields, grouping: Some(grouping) }
+        Self { fields, grouping: Some(grouping), functions: None }
+    }
+
+    /// The same, which finds these functions too, before those of SQL.
+    pub(crate) fn knowing(self, functions: &'a UserFunctions) -> Self {
+        Self { functions: Some(functions), ..self }
     }
 
     /// Binds an expression.
@@ -192,7 +199,7 @@ pub(crate) fn call_bound(name: &str, args: Vec<Expr>) -> Result<Expr> {
         args.into_iter().zip(&bound.arguments).map(|(arg, wanted)| cast(arg, wanted, CastMode::Implicit)).collect();
     let data_type = bound.returns.clone();
     let name = function.names.first().copied().unwrap_or("?");
-    Ok(Expr { kind: ExprKind::Call(super::Call { name, bound, args }), data_type, position: None })
+    Ok(Expr { kind: ExprKind::Call(super::Call { name: name.into(), bound, args }), data_type, position: None })
 }
 
 /// The expression as a value of another type; itself where the types are alike but for NULL.

@@ -12,6 +12,7 @@ mod stored;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -115,7 +116,8 @@ impl<'a> Updates<'a> {
 pub(crate) fn accumulator(call: &AggregateCall, retracts: bool) -> Result<Box<dyn Accumulator>> {
     let argument = arrow_type(&call.argument_type.logical);
     let result = arrow_type(&call.data_type.logical);
-    match call.function {
+    match &call.function {
+        AggregateFunction::User(user) => Ok(Box::new(user::User::new(user)?)),
         // DISTINCT changes nothing here.
         AggregateFunction::Min => extreme::extreme(&result, false, retracts),
         AggregateFunction::Max => extreme::extreme(&result, true, retracts),

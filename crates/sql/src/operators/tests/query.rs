@@ -118,6 +118,7 @@ pub(super) fn call(text: &str, input: &[Field]) -> AggregateCall {
         AggregateFunction::Sum => types::sum_type(&argument_type).unwrap(),
         AggregateFunction::Avg => types::avg_type(&argument_type).unwrap(),
         AggregateFunction::Min | AggregateFunction::Max => argument_type.clone(),
+        AggregateFunction::User(_) => unreachable!("an aggregate of a program"),
     };
     AggregateCall {
         function,

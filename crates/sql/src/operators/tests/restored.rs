@@ -363,8 +363,8 @@ fn state_of_other_keys_or_aggregates_is_refused_and_named() {
     ] {
         let deltas = state_of(stored);
         let mut pipeline = Pipeline::of(&Query::new(&fields("BIGINT"), wanted));
-        let error =
-            pipeline.restore(Restored { chains: vec![RestoredChain { key_groups: range, deltas }], ..Restored::default() });
+        let error = pipeline
+            .restore(Restored { chains: vec![RestoredChain { key_groups: range, deltas }], ..Restored::default() });
         let error = error.unwrap_err();
         assert_eq!(error.kind(), Kind::User);
         assert!(error.to_string().contains("operator: operator"), "{error}");

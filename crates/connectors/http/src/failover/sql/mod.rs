@@ -48,7 +48,9 @@ impl Server {
             return Err(bad("it names one host and one database, and no user"));
         }
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, digits)) if !digits.ends_with(']') => (host, digits.parse().map_err(|_| bad("its port is no number"))?),
+            Some((host, digits)) if !digits.ends_with(']') => {
+                (host, digits.parse().map_err(|_| bad("its port is no number"))?)
+            }
             _ => (authority, port),
         };
         if host.is_empty() {
@@ -81,7 +83,10 @@ mod tests {
     fn urls_of_servers_are_read() {
         let server = Server::parse("mysql://db.local:3307/failover?useSSL=false&x", 3306).unwrap();
         assert_eq!((server.host.as_str(), server.port, server.database.as_str()), ("db.local", 3307, "failover"));
-        assert_eq!((server.parameter("usessl"), server.parameter("x"), server.parameter("y")), (Some("false"), Some(""), None));
+        assert_eq!(
+            (server.parameter("usessl"), server.parameter("x"), server.parameter("y")),
+            (Some("false"), Some(""), None)
+        );
         assert_eq!(Server::parse("postgresql://[::1]/d", 5432).unwrap().host, "::1");
         for url in ["mysql://h", "mysql://h/", "mysql:///d", "mysql://a,b/d", "mysql://u:p@h/d", "mysql://h:x/d"] {
             assert!(Server::parse(url, 1).is_err(), "{url}");

@@ -31,16 +31,23 @@ impl MySql {
         let ssl = match mode.as_str() {
             "DISABLED" | "DISABLE" => None,
             "PREFERRED" if !asked => None,
-            "REQUIRED" | "TRUST" => Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)),
+            "REQUIRED" | "TRUST" => {
+                Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+            }
             "VERIFY_CA" | "VERIFY_IDENTITY" | "VERIFY_FULL" | "PREFERRED" => Some(SslOpts::default()),
-            other => return Err(Error::user(format!("sslMode={other} is not known")).with("option", "sink.failover.jdbc.url")),
+            other => {
+                return Err(
+                    Error::user(format!("sslMode={other} is not known")).with("option", "sink.failover.jdbc.url")
+                );
+            }
         };
         if ssl.is_some() {
             // An error says that there is one.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let shown = format!("{}:{}", server.host, server.port);
-        let session = "SET SESSION autocommit = 1, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES')".to_owned();
+        let session =
+            "SET SESSION autocommit = 1, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_TRANS_TABLES')".to_owned();
         let options = OptsBuilder::default()
             .ip_or_hostname(server.host)
             .tcp_port(server.port)
@@ -97,7 +104,10 @@ impl Store for MySql {
     fn read<'a>(&'a mut self, after: Option<Place>, most: usize) -> BoxFuture<'a, Result<(Vec<Found>, Option<Place>)>> {
         async move {
             let before: u64 = after.as_deref().unwrap_or("0").parse().unwrap_or(0);
-            let select = format!("SELECT `values`, `timestamp` FROM {} ORDER BY `timestamp`, `values` LIMIT ? OFFSET ?", self.table);
+            let select = format!(
+                "SELECT `values`, `timestamp` FROM {} ORDER BY `timestamp`, `values` LIMIT ? OFFSET ?",
+                self.table
+            );
             let read = async {
                 let mut connection = self.connected().await?;
                 let rows: Vec<(String, i64)> = connection.exec(select, (most as u64, before)).await?;
@@ -118,7 +128,9 @@ impl Store for MySql {
             let removed = async {
                 let mut connection = self.connected().await?;
                 let mut transaction = connection.start_transaction(TxOpts::default()).await?;
-                transaction.exec_batch(delete, rows.iter().map(|found| (found.row.timestamp, found.row.values.as_str()))).await?;
+                transaction
+                    .exec_batch(delete, rows.iter().map(|found| (found.row.timestamp, found.row.values.as_str())))
+                    .await?;
                 transaction.commit().await?;
                 self.connection = Some(connection);
                 Ok(())

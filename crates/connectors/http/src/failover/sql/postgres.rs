@@ -35,8 +35,11 @@ impl Drop for Connection {
 impl Postgres {
     pub(super) fn new(place: &SqlPlace, table: &str) -> Result<Self> {
         let server = Server::parse(&place.url, 5432)?;
-        if !matches!(server.parameter("sslmode"), None | Some("disable" | "allow" | "prefer")) || server.parameter("ssl") == Some("true") {
-            return Err(Error::not_supported("a failover store in PostgreSQL through TLS").with("option", "sink.failover.jdbc.url"));
+        if !matches!(server.parameter("sslmode"), None | Some("disable" | "allow" | "prefer"))
+            || server.parameter("ssl") == Some("true")
+        {
+            return Err(Error::not_supported("a failover store in PostgreSQL through TLS")
+                .with("option", "sink.failover.jdbc.url"));
         }
         let mut config = Config::new();
         config.host(&server.host).port(server.port).dbname(&server.database).connect_timeout(Duration::from_secs(8));
@@ -67,7 +70,10 @@ impl Postgres {
             let _ = connection.await;
         });
         let connection = Connection { client, task: task.abort_handle() };
-        let table = format!("CREATE TABLE IF NOT EXISTS {} (\"values\" TEXT NOT NULL, \"timestamp\" BIGINT NOT NULL)", self.table);
+        let table = format!(
+            "CREATE TABLE IF NOT EXISTS {} (\"values\" TEXT NOT NULL, \"timestamp\" BIGINT NOT NULL)",
+            self.table
+        );
         connection.client.batch_execute(&table).await?;
         Ok(connection)
     }
@@ -96,7 +102,7 @@ impl Store for Postgres {
         async move {
             let after = after.unwrap_or_else(|| "(0,0)".to_owned());
             let select = format!(
-                "SELECT ctid::text, \"values\", \"timestamp\" FROM {} WHERE ctid > $1::text::tid ORDER BY ctid LIMIT $2",
+                "SELECT ctid::text AS place, \"values\", \"timestamp\" FROM {} WHERE ctid > $1::text::tid ORDER BY ctid LIMIT $2",
                 self.table
             );
             let most = i64::try_from(most).unwrap_or(i64::MAX);

@@ -55,7 +55,8 @@ fn open(path: &std::path::Path, table: &str) -> rusqlite::Result<Connection> {
 fn put(connection: &mut Connection, table: &str, rows: &[Row]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     {
-        let mut insert = transaction.prepare(&format!("INSERT INTO {table} (\"values\", \"timestamp\") VALUES (?1, ?2)"))?;
+        let mut insert =
+            transaction.prepare(&format!("INSERT INTO {table} (\"values\", \"timestamp\") VALUES (?1, ?2)"))?;
         for row in rows {
             insert.execute(params![row.values, row.timestamp])?;
         }
@@ -64,7 +65,8 @@ fn put(connection: &mut Connection, table: &str, rows: &[Row]) -> rusqlite::Resu
 }
 
 fn page(connection: &mut Connection, table: &str, after: i64, most: usize) -> rusqlite::Result<Vec<Found>> {
-    let select = format!("SELECT rowid, \"values\", \"timestamp\" FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2");
+    let select =
+        format!("SELECT rowid, \"values\", \"timestamp\" FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2");
     let mut select = connection.prepare(&select)?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let found = select.query_map(params![after, most], |row| {

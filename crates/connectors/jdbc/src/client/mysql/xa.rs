@@ -21,7 +21,9 @@ use crate::dialect::{self, WriteSql};
 use crate::exactly_once::{Branch, IDLE_LIMIT, Owner, Prepared};
 use crate::remote::Target;
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement;
 use crate::url::{Server, System};
+use crate::values::Parameters;
 
 /// "RRXA": tells our transactions from those of other programs.
 const FORMAT: u32 = 0x5252_5841;
@@ -242,7 +244,18 @@ impl TransactionClient for Xa {
         self.mysql.connection.is_some()
     }
 
-    fn check(&mut self, target: &Target, _: usize) -> Outcome<()> {
+    fn check(&mut self, target: Option<&Target>, _: usize) -> Outcome<()> {
+        let Some(target) = target else {
+            self.check_server()?;
+            let rows = self.mysql.rows("SELECT DATABASE()", Vec::new())?;
+            let database = rows.first().map(|row| text(row, 0)).filter(|name| !name.is_empty());
+            let Some(database) = database else {
+                return Err(Error::user("the url names no database")
+                    .hint("write jdbc:mysql://host:port/database")
+                    .into());
+            };
+            return self.make_commits(&database);
+        };
         let (Some(schema), name) = (&target.schema, &target.name) else {
             return Err(Error::internal("a table of MySQL has no database").into());
         };
@@ -266,6 +279,11 @@ impl TransactionClient for Xa {
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()> {
         let largest = self.mysql.largest_statement;
         self.mysql.write_open(&mut super::Statements { target, sql, changes, deletes: 0, upserts: 0, largest })
+    }
+
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {
+        let largest = self.mysql.largest_statement;
+        self.mysql.write_open(&mut super::Executions { statement, parameters, row: 0, largest })
     }
 
     fn prepare(&mut self, prepared: &Prepared) -> Outcome<()> {

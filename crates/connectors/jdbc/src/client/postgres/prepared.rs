@@ -15,7 +15,9 @@ use crate::dialect::WriteSql;
 use crate::exactly_once::{Branch, IDLE_LIMIT, Owner, Prepared};
 use crate::remote::Target;
 use crate::retry::{Failure, Outcome};
+use crate::statement::Statement;
 use crate::url::Server;
+use crate::values::Parameters;
 
 /// How long a connection that was ended may take to let its transaction go.
 const LETTING_GO: Duration = Duration::from_secs(20);
@@ -144,9 +146,9 @@ impl TransactionClient for Preparing {
         !self.postgres.client.is_closed()
     }
 
-    fn check(&mut self, target: &Target, writers: usize) -> Outcome<()> {
+    fn check(&mut self, target: Option<&Target>, writers: usize) -> Outcome<()> {
         self.check_settings(writers)?;
-        self.check_table(target)
+        target.map_or(Ok(()), |target| self.check_table(target))
     }
 
     fn begin(&mut self, _: &Owner, attempt: u64, subtask: usize, in_one_go: bool) -> Outcome<Branch> {
@@ -164,6 +166,10 @@ impl TransactionClient for Preparing {
 
     fn write(&mut self, target: &Target, sql: &WriteSql, changes: &Changes<'_>) -> Outcome<()> {
         self.postgres.write_all(target, sql, changes)
+    }
+
+    fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {
+        self.postgres.execute_all(statement, parameters)
     }
 
     fn prepare(&mut self, prepared: &Prepared) -> Outcome<()> {

@@ -131,6 +131,87 @@ impl ToSql for ColumnArray<'_> {
     to_sql_checked!();
 }
 
+/// A parameter of a statement, as the type that the server gives to it.
+#[derive(Debug)]
+pub(super) struct Parameter<'a>(pub(super) Scalar<'a>);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self, wanted: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        let whole = |value: Scalar<'_>| -> Option<i64> {
+            match value {
+                Scalar::Boolean(value) => Some(i64::from(value)),
+                Scalar::Int(value) => Some(value),
+                Scalar::Unsigned(value) => i64::try_from(value).ok(),
+                _ => None,
+            }
+        };
+        let text = |value| if let Scalar::Text(text) = value { Some(text) } else { None };
+        let range = || Unwritable("a number is out of the range of its parameter's type");
+        let is_text = matches!(wanted.kind(), Kind::Enum(_))
+            || [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::JSON, Type::XML, Type::UNKNOWN]
+                .contains(wanted);
+        match (self.0, wanted) {
+            (Scalar::Null, _) => return Ok(IsNull::Yes),
+            (Scalar::Boolean(value), &Type::BOOL) => out.put_u8(u8::from(value)),
+            (value, &Type::INT2) if whole(value).is_some() => {
+                out.put_i16(whole(value).and_then(|value| i16::try_from(value).ok()).ok_or_else(range)?);
+            }
+            (value, &Type::INT4) if whole(value).is_some() => {
+                out.put_i32(whole(value).and_then(|value| i32::try_from(value).ok()).ok_or_else(range)?);
+            }
+            (value, &Type::INT8) if whole(value).is_some() => out.put_i64(whole(value).ok_or_else(range)?),
+            (Scalar::Float(value), &Type::FLOAT4) => out.put_f32(value),
+            (Scalar::Float(value), &Type::FLOAT8) => out.put_f64(f64::from(value)),
+            (Scalar::Double(value), &Type::FLOAT8) => out.put_f64(value),
+            #[allow(clippy::cast_precision_loss, reason = "as the server rounds a number in a column of this type")]
+            (value, &Type::FLOAT8) if whole(value).is_some() => out.put_f64(whole(value).unwrap_or_default() as f64),
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "as the server rounds a number in a column of this type"
+            )]
+            (Scalar::Double(value), &Type::FLOAT4) => out.put_f32(value as f32),
+            (Scalar::Decimal(value, scale), &Type::NUMERIC) => write_numeric(out, value, scale),
+            (Scalar::Unsigned(value), &Type::NUMERIC) => write_numeric(out, i128::from(value), 0),
+            (value, &Type::NUMERIC) if whole(value).is_some() => {
+                write_numeric(out, i128::from(whole(value).unwrap_or_default()), 0);
+            }
+            (Scalar::Text(text), _) if is_text => out.put_slice(text.as_bytes()),
+            (Scalar::Text(text), &Type::JSONB) => {
+                out.put_u8(1);
+                out.put_slice(text.as_bytes());
+            }
+            (Scalar::Bytes(bytes), &Type::BYTEA) => out.put_slice(bytes),
+            (Scalar::Bytes(bytes), &Type::UUID) if bytes.len() == 16 => out.put_slice(bytes),
+            (value, &Type::UUID) if text(value).is_some() => {
+                let digits: String = text(value).unwrap_or_default().chars().filter(|c| *c != '-').collect();
+                let uuid = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
+                out.put_u128(uuid.ok_or(Unwritable("a text is no UUID"))?);
+            }
+            (Scalar::Date(days), &Type::DATE) => out.put_i32(i32::try_from(days - EPOCH_DAYS)?),
+            (Scalar::Time(nanos), &Type::TIME) => out.put_i64(nanos / 1_000),
+            (Scalar::Timestamp(seconds, nanos), &(Type::TIMESTAMP | Type::TIMESTAMPTZ)) => {
+                let micros = (seconds - EPOCH_SECONDS)
+                    .checked_mul(1_000_000)
+                    .and_then(|micros| micros.checked_add(i64::from(nanos) / 1_000));
+                out.put_i64(micros.ok_or(Unwritable("a timestamp is out of PostgreSQL's range"))?);
+            }
+            _ => {
+                return Err(Box::new(Unwritable(
+                    "a value does not go with the type that PostgreSQL gives to its parameter; set one of that type, or cast the \
+                     parameter in the statement, as in CAST(? AS TEXT)",
+                )));
+            }
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
 /// `{1,NULL,"a \"quoted\" one"}`.
 fn write_array_text(out: &mut Vec<u8>, elements: &Column<'_>, start: usize, end: usize) -> Result<(), Unwritable> {
     out.push(b'{');

@@ -7,6 +7,8 @@ use crate::dialect::WriteSql;
 use crate::exactly_once::{Branch, Owner};
 use crate::remote::Target;
 use crate::retry::Outcome;
+use crate::statement::Statement;
+use crate::values::Parameters;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS riverrun_commits (job TEXT NOT NULL, operator TEXT NOT NULL, \
      checkpoint INTEGER NOT NULL, branch TEXT NOT NULL, PRIMARY KEY (job, operator, checkpoint, branch)) WITHOUT ROWID";
@@ -28,8 +30,15 @@ pub(crate) struct Delivery<'a> {
     /// Tells them from all others of the owner.
     pub(crate) branch: &'a Branch,
     pub(crate) checkpoint: i64,
-    /// Written one after the other.
-    pub(crate) changes: &'a [Changes<'a>],
+    pub(crate) content: Content<'a>,
+}
+
+/// What is written.
+pub(crate) enum Content<'a> {
+    /// Changes of a table, one after the other.
+    Rows { changes: &'a [Changes<'a>], target: &'a Target, sql: &'a WriteSql },
+    /// A program's statement, for each row of parameters.
+    Parameters { statement: &'a Statement, parameters: &'a Parameters },
 }
 
 impl Sqlite {
@@ -39,13 +48,16 @@ impl Sqlite {
     }
 
     /// Writes one delivery, unless it or a later one is in already; all of it or nothing.
-    pub(crate) fn deliver(&self, delivery: &Delivery<'_>, target: &Target, sql: &WriteSql) -> Outcome<Delivered> {
+    pub(crate) fn deliver(&self, delivery: &Delivery<'_>) -> Outcome<Delivered> {
         self.in_transaction(|| {
             if let Some(earlier) = self.found(delivery)? {
                 return Ok(earlier);
             }
-            for changes in delivery.changes {
-                self.write_all(target, sql, changes)?;
+            match &delivery.content {
+                Content::Rows { changes, target, sql } => {
+                    changes.iter().try_for_each(|changes| self.write_all(target, sql, changes))?;
+                }
+                Content::Parameters { statement, parameters } => self.execute_all(statement, parameters)?,
             }
             self.connection.execute(
                 "INSERT INTO riverrun_commits (job, operator, checkpoint, branch) VALUES (?1, ?2, ?3, ?4)",

@@ -1,0 +1,7 @@
+//! The example programs, with what is known to come out of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod clicks;
+mod kafka_to_mysql;
+mod training;
+mod word_count;
