@@ -97,3 +97,8 @@ impl<T: Clone + Send + Serialize + DeserializeOwned + 'static> State for T {}
 pub trait Key: State + Hash + Eq + Debug {}
 
 impl<T: State + Hash + Eq + Debug> Key for T {}
+
+/// The programs of the guide compile, and do what it says.
+#[cfg(all(doctest, feature = "kafka"))]
+#[doc = include_str!("../../../docs/datastream.md")]
+mod guide {}

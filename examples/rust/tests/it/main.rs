@@ -3,5 +3,6 @@
 
 mod clicks;
 mod kafka_to_mysql;
+mod provinces;
 mod training;
 mod word_count;
