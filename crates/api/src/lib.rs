@@ -30,6 +30,8 @@ pub mod sinks;
 pub mod sources;
 pub mod state;
 mod stream;
+#[cfg(feature = "sql")]
+pub mod table;
 pub mod test_harness;
 pub mod watermark;
 pub mod window;

@@ -1,6 +1,6 @@
 //! The connectors of this build: the one place where connectors meet the engine.
 //!
-//! Those that need a client library stand behind a feature of their own (`kafka`, `jdbc`, `http`), on by default.
+//! Those that need a client library stand behind a feature of their own (`kafka`, `jdbc`, `http`, `rocketmq`), on by default.
 
 use riverrun_connect::{Connector, Connectors};
 
@@ -27,6 +27,8 @@ pub fn connectors() -> Connectors {
         &riverrun_jdbc::JDBC,
         #[cfg(feature = "http")]
         &riverrun_http::HTTP,
+        #[cfg(feature = "rocketmq")]
+        &riverrun_rocketmq::ROCKETMQ,
     ];
     Connectors::new(list.to_vec())
 }

@@ -10,7 +10,18 @@ use crate::connectors;
 
 /// Lower case words between hyphens, in parts between dots; a part can be a wildcard.
 fn is_well_named(key: &str) -> bool {
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    is_named_in(key, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// As [`is_well_named`], or in Java's way (`nameServerAddress`) where people know a connector's options by such names.
+fn is_known_name(connector: &str, key: &str) -> bool {
+    let is_java = |key: &str| key.starts_with(|c: char| c.is_ascii_lowercase());
+    is_well_named(key)
+        || connector == "rocketmq" && is_java(key) && is_named_in(key, |byte: u8| byte.is_ascii_alphanumeric())
+}
+
+fn is_named_in(key: &str, letter: impl Fn(u8) -> bool) -> bool {
+    let word = |word: &str| !word.is_empty() && word.bytes().all(&letter);
     let part = |part: &str| matches!(part, "#" | "*") || part.split('-').all(word);
     !key.is_empty() && key.split('.').all(part)
 }
@@ -45,7 +56,10 @@ fn every_option_is_named_described_and_has_a_default_of_its_type() {
         let mut keys = BTreeSet::new();
         for spec in (connector.options)() {
             let option = format!("{} of {}", spec.key, connector.name);
-            assert!(is_well_named(spec.key), "{option} is not in lower case words between hyphens and dots");
+            assert!(
+                is_known_name(connector.name, spec.key),
+                "{option} is not in lower case words between hyphens and dots"
+            );
             assert!(keys.insert(spec.key), "{option} is defined twice");
             assert!(spec.description.len() > 5 && spec.description.ends_with('.'), "{option} is not described");
             assert!(!spec.required || spec.default.is_none(), "{option} is required and has a default");

@@ -1,5 +1,5 @@
 //! The table of guarantees in the book says what the connectors say.
-#![cfg(all(feature = "http", feature = "jdbc", feature = "kafka"))]
+#![cfg(all(feature = "http", feature = "jdbc", feature = "kafka", feature = "rocketmq"))]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::collections::BTreeSet;
@@ -51,6 +51,7 @@ impl Line {
             "upsert-kafka" => with(&[("key.format", "json"), ("value.format", "json")]),
             "filesystem" => vec![vec![("path", "/not/there"), ("format", "csv")]],
             "http" => vec![vec![("url", "http://h/"), ("format", "json")]],
+            "rocketmq" => vec![vec![("topic", "t"), ("nameServerAddress", "h:9876"), ("producerGroup", "p")]],
             _ => vec![Vec::new()],
         };
         options.into_iter().map(opened).collect()

@@ -1,6 +1,6 @@
 //! Functions of the records of two streams.
 
-use super::{Collector, FnResult, KeyedContext, ProcessContext, RuntimeContext};
+use super::{CheckpointedFunction, Collector, FnResult, KeyedContext, ProcessContext, RuntimeContext};
 use crate::{Key, Record};
 
 /// One result for each record of two streams, with something to set up or tear down; without, give
@@ -34,6 +34,11 @@ pub trait CoMapFunction<A, B, O>: Clone + Send + Sync + 'static {
     fn close(&mut self) -> FnResult {
         Ok(())
     }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
+    }
 }
 
 /// Any number of results for each record of two streams.
@@ -66,6 +71,11 @@ pub trait CoFlatMapFunction<A, B, O: Record>: Clone + Send + Sync + 'static {
     fn close(&mut self) -> FnResult {
         Ok(())
     }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
+    }
 }
 
 /// Sees each record of two streams with its event time, and may write to side outputs.
@@ -97,6 +107,11 @@ pub trait CoProcessFunction<A, B, O: Record>: Clone + Send + Sync + 'static {
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 
@@ -195,5 +210,10 @@ pub trait KeyedCoProcessFunction<K: Key, A, B, O: Record>: Clone + Send + Sync +
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }

@@ -2,16 +2,18 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output};
+use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use super::co_input::CoInput;
 use crate::Record;
 use crate::functions::{CoFlatMapFunction, Collector, FnResult, RuntimeContext, function_failed};
+use crate::state::OperatorLists;
 use crate::stream::Both;
 
 /// Calls a [`CoFlatMapFunction`].
 pub(crate) struct CoFlatMapOperator<F> {
     function: F,
+    lists: OperatorLists,
     first: CoInput,
     second: CoInput,
 }
@@ -22,7 +24,8 @@ impl<F> CoFlatMapOperator<F> {
         F: CoFlatMapFunction<A, B, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, first: CoInput::first(context.subtask), second: CoInput::second(context.subtask) })
+        let lists = OperatorLists::new(context);
+        Ok(Self { function, lists, first: CoInput::first(context.subtask), second: CoInput::second(context.subtask) })
     }
 }
 
@@ -56,6 +59,19 @@ where
                 collector.finish()
             }
         }
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {

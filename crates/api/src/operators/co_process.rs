@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use riverrun_base::Result;
-use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output};
+use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use super::co_input::CoInput;
 use crate::Record;
 use crate::functions::{CoProcessFunction, Collector, ProcessContext, RuntimeContext, function_failed};
+use crate::state::OperatorLists;
 use crate::stream::{Both, SideOutputs, Sided};
 
 /// Calls a [`CoProcessFunction`].
 pub(crate) struct CoProcessOperator<F> {
     function: F,
+    lists: OperatorLists,
     first: CoInput,
     second: CoInput,
     watermark: i64,
@@ -32,6 +34,7 @@ impl<F> CoProcessOperator<F> {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
         Ok(Self {
             function,
+            lists: OperatorLists::new(context),
             first: CoInput::first(context.subtask),
             second: CoInput::second(context.subtask),
             watermark: NO_WATERMARK,
@@ -80,6 +83,19 @@ where
     fn watermark(&mut self, watermark: i64, _: &mut dyn Output<Sided<O>>) -> Result<()> {
         self.watermark = watermark;
         Ok(())
+    }
+
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    }
+
+    fn restore(&mut self, restored: Restored) -> Result<()> {
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

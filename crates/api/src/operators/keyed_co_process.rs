@@ -7,7 +7,7 @@ use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, R
 
 use super::co_input::CoInput;
 use crate::functions::{Collector, KeyedCoProcessFunction, KeyedContext, RuntimeContext, function_failed};
-use crate::state::Backend;
+use crate::state::{Backend, OperatorLists};
 use crate::stream::{Both, SideOutputs, Sided};
 use crate::{Key, Record};
 
@@ -16,6 +16,7 @@ pub(crate) struct KeyedCoProcessOperator<K, S, R, F> {
     selectors: (S, R),
     function: F,
     backend: Backend<K>,
+    lists: OperatorLists,
     first: CoInput,
     second: CoInput,
     watermark: i64,
@@ -40,6 +41,7 @@ impl<K: Key, S, R, F> KeyedCoProcessOperator<K, S, R, F> {
             selectors,
             function,
             backend,
+            lists: OperatorLists::new(context),
             first: CoInput::first(context.subtask),
             second: CoInput::second(context.subtask),
             watermark: NO_WATERMARK,
@@ -127,12 +129,18 @@ where
     fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let mut snapshot = self.backend.snapshot(request);
         snapshot.watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
+        snapshot.own = OperatorLists::snapshot(request, self.function.checkpointed())?;
         Ok(Some(snapshot))
     }
 
     fn restore(&mut self, restored: Restored) -> Result<()> {
         self.watermark = restored.watermark.unwrap_or(NO_WATERMARK);
-        self.backend.restore(&restored)
+        self.backend.restore(&restored)?;
+        self.lists.restore(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

@@ -31,6 +31,20 @@ pub(crate) struct Backend<K> {
     max_parallelism: usize,
 }
 
+/// Where a key was when it was looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    hash: u64,
+    slot: Option<u32>,
+}
+
+impl Found {
+    /// The key's slot, if it had one.
+    pub(crate) fn slot(self) -> Option<u32> {
+        self.slot
+    }
+}
+
 /// How many keys that are gone are remembered where no snapshot asks for them, before the next one is of everything.
 const MOST_DELETED: usize = 1 << 20;
 
@@ -66,15 +80,42 @@ impl<K: Key> Backend<K> {
             }
             self.release();
         }
-        let hash = hash_key(key);
-        let keys = &self.keys;
-        let found = self.table.find(hash, |slot| keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key));
-        self.state.slot = match found {
-            Some(slot) => *slot,
-            None => self.insert(key.clone(), hash)?,
+        let found = self.find(key);
+        self.state.slot = match found.slot {
+            Some(slot) => slot,
+            None => self.insert(key.clone(), found.hash)?,
         };
         self.has_current = true;
         Ok(())
+    }
+
+    /// Looks a key up, for [`Self::set_found`]. Where a batch of keys is looked up before the first is set, memory is waited for once, not
+    /// for each.
+    #[inline]
+    pub(crate) fn find(&self, key: &K) -> Found {
+        let hash = hash_key(key);
+        Found { hash, slot: self.slot_of(key, hash) }
+    }
+
+    #[inline]
+    fn slot_of(&self, key: &K, hash: u64) -> Option<u32> {
+        let is_it = |slot: &u32| self.keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key);
+        self.table.find(hash, is_it).copied()
+    }
+
+    /// As [`Self::set_key`], for a key that was looked up. What has become of it since is seen.
+    #[inline]
+    pub(crate) fn set_found(&mut self, key: &K, found: Found) -> Result<()> {
+        let is_there = |slot: &u32| self.keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key);
+        match found.slot.filter(is_there) {
+            Some(slot) if !self.has_current || slot != self.state.slot => {
+                self.release();
+                self.state.slot = slot;
+                self.has_current = true;
+                Ok(())
+            }
+            _ => self.set_key(key),
+        }
     }
 
     fn insert(&mut self, key: K, hash: u64) -> Result<u32> {

@@ -144,6 +144,12 @@ impl KeyedState {
         Ok(self.cells::<V>(column)?.get(self.slot))
     }
 
+    /// In how many of these slots there is a value. That brings them near, where they are looked at next.
+    pub(super) fn count_set<V: State>(&self, column: ColumnId, slots: impl Iterator<Item = u32>) -> Result<usize> {
+        let cells = self.cells::<V>(column)?;
+        Ok(slots.filter(|slot| cells.get(*slot).is_some()).count())
+    }
+
     /// The present key's value, which is made if there is none; it counts as changed.
     #[inline]
     pub(super) fn entry<V: State>(&mut self, column: ColumnId, default: impl FnOnce() -> V) -> Result<&mut V> {

@@ -24,7 +24,7 @@ mod value;
 mod tests;
 
 pub use aggregating::{AggregatingState, AggregatingStateDescriptor, ReducingState, ReducingStateDescriptor};
-pub(crate) use backend::Backend;
+pub(crate) use backend::{Backend, Found};
 pub(crate) use broadcast::MakeMap;
 pub use broadcast::{BroadcastAccess, BroadcastAccessMut, BroadcastState, BroadcastStates};
 pub(crate) use codec::{decode, encode};

@@ -72,6 +72,11 @@ impl<V: State> ValueState<V> {
         }
     }
 
+    /// In how many of these slots there is a value; of a state whose values do not expire.
+    pub(crate) fn count_set(&self, state: &KeyedState, slots: impl Iterator<Item = u32>) -> Result<usize> {
+        state.count_set::<V>(self.column, slots)
+    }
+
     /// The key's value to change in place, which counts as written; made by `default` if it has none.
     ///
     /// # Errors

@@ -23,10 +23,10 @@ use crate::{Key, Record, StreamExecutionEnvironment};
 /// Closures are called by one thread for each subtask, each with a clone of its own of what the closure holds.
 #[derive(Clone)]
 pub struct DataStream<T: Record> {
-    pub(super) env: StreamExecutionEnvironment,
+    pub(crate) env: StreamExecutionEnvironment,
     /// What `name` and the like speak of; none behind a union or an exchange.
     node: Option<NodeId>,
-    pub(super) origins: Vec<Origin<Records<T>>>,
+    pub(crate) origins: Vec<Origin<Records<T>>>,
     /// The operator that this is the main output of, if it has others.
     sided: Option<(NodeId, Listeners)>,
 }
@@ -36,7 +36,7 @@ pub(super) type SidedFactory<I, O> =
     Box<dyn Fn(&OperatorContext, Arc<[Arc<str>]>) -> Result<Box<dyn Operator<I, Sided<O>>>> + Send + Sync>;
 
 impl<T: Record> DataStream<T> {
-    pub(super) fn of(env: StreamExecutionEnvironment, node: NodeId) -> Self {
+    pub(crate) fn of(env: StreamExecutionEnvironment, node: NodeId) -> Self {
         Self { env, node: Some(node), origins: vec![Origin { node, exchange: None }], sided: None }
     }
 

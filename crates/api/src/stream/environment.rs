@@ -26,8 +26,8 @@ use crate::watermark::{
 /// Everything that can be configured has Flink's key ([`set`](Self::set)); the methods for the common keys set these.
 #[derive(Clone, Default)]
 pub struct StreamExecutionEnvironment {
-    pub(super) blueprint: Blueprint,
-    pub(super) configuration: Rc<RefCell<BTreeMap<String, String>>>,
+    pub(crate) blueprint: Blueprint,
+    pub(crate) configuration: Rc<RefCell<BTreeMap<String, String>>>,
     alignment: Rc<RefCell<HashMap<String, Arc<AlignmentGroup>>>>,
     pub(super) stops_on_signals: Rc<Cell<bool>>,
 }
@@ -132,6 +132,19 @@ impl StreamExecutionEnvironment {
     /// under way are gone.
     pub fn socket_text_stream(&self, host: impl Into<String>, port: u16) -> DataStream<String> {
         self.add_source(SocketTextStream::new(host.into(), port), "Socket Stream")
+    }
+
+    /// The lines of a file, of every file below a folder, or of those that a pattern with `*`, `**`, `?` and `[...]` names; until their end.
+    #[cfg(feature = "filesystem")]
+    pub fn read_text_file(&self, path: impl Into<String>) -> DataStream<String> {
+        use crate::connectors::filesystem::{FileSource, TextLineInputFormat};
+        match FileSource::for_record_stream_format(TextLineInputFormat, path).build() {
+            Ok(source) => self.add_source(source, "Text File"),
+            Err(error) => {
+                self.blueprint.mistake(error);
+                self.from_collection(Vec::new())
+            }
+        }
     }
 
     /// Runs what was built since the last job, and waits until it has ended.

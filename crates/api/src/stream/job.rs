@@ -20,6 +20,12 @@ impl JobClient {
         Self { job, _signals: signals }
     }
 
+    /// A job to which no signals go.
+    #[cfg(feature = "sql")]
+    pub(crate) fn unwatched(job: JobHandle) -> Self {
+        Self::new(job, None)
+    }
+
     /// The job's id, 32 hexadecimal digits.
     pub fn job_id(&self) -> &str {
         self.job.id()

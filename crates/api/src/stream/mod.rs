@@ -20,6 +20,8 @@ mod window_join;
 mod windowed_stream;
 
 pub use async_data_stream::AsyncDataStream;
+#[cfg(feature = "sql")]
+pub(crate) use blueprint::Made;
 pub(crate) use blueprint::{NodeId, Origin, Settings, Way};
 pub(crate) use both::Both;
 pub use broadcast::{BroadcastConnectedStream, BroadcastStream, KeyedBroadcastConnectedStream};

@@ -43,7 +43,8 @@ pub trait ProcessWindowFunction<I, O: Record, K: Key, W: Window>: Clone + Send +
         Ok(())
     }
 
-    /// A window fires. `elements` are its records in the order in which they came; one value, if they were aggregated or reduced before.
+    /// A window fires. `elements` are its records in the order in which they came, those of sessions that have become one each after those of
+    /// the session before; or one value, if records were aggregated or reduced before.
     ///
     /// # Errors
     /// The job fails with this error.

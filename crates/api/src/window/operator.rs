@@ -1,6 +1,7 @@
 //! The operator of windows: panes of keys, their triggers, and when they end. Its rules are those of Flink's `WindowOperator` and
 //! `MergingWindowSet`.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
@@ -8,10 +9,10 @@ use riverrun_connect::Counter;
 use riverrun_data::Records;
 use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
-use super::pane::{Clocks, Pane, Time};
+use super::pane::{Clocks, Pane, Panes, Time, end_of_pane};
 use super::{AssignerContext, Contents, Trigger, TriggerContext, TriggerResult, Window, WindowAssigner, WindowContext};
 use crate::functions::{BoxError, Collector, RuntimeContext, at_record, function_failed};
-use crate::state::{Backend, ValueState, ValueStateDescriptor};
+use crate::state::{Backend, Found, ValueState, ValueStateDescriptor};
 use crate::stream::{OutputTag, SideOutputs, Sided};
 use crate::{Key, Record};
 
@@ -32,7 +33,10 @@ type PaneOf<K, T, A, Tr, C> = Pane<
 >;
 
 /// The state of a key: its panes.
-type KeyPanes<K, T, A, Tr, C> = Vec<PaneOf<K, T, A, Tr, C>>;
+type KeyPanes<K, T, A, Tr, C> = Panes<PaneOf<K, T, A, Tr, C>>;
+
+/// So many records' keys are looked up before the first is put into its panes.
+const AHEAD: usize = 64;
 
 /// Puts each record into the panes of its windows, and passes on their results.
 pub(crate) struct WindowOperator<K, T, S, A, Tr, C>
@@ -52,6 +56,8 @@ where
     clocks: Clocks,
     /// The windows of the present record.
     windows: Vec<A::Window>,
+    /// The keys of the next records.
+    keys: Vec<(K, Found)>,
     subtask: usize,
     seen: u64,
     watermark: i64,
@@ -91,6 +97,7 @@ where
             panes,
             clocks: Clocks::default(),
             windows: Vec::new(),
+            keys: Vec::new(),
             subtask: context.subtask,
             seen: 0,
             watermark: NO_WATERMARK,
@@ -111,17 +118,35 @@ where
         self.is_event_time && self.end_of_pane(window) <= self.watermark
     }
 
+    /// The keys of the next records, and where they are.
+    fn look_up(&self, values: &[T], keys: &mut Vec<(K, Found)>) -> Result<()> {
+        keys.extend(values.iter().take(AHEAD).map(|value| {
+            let key = (self.selector)(value);
+            let found = self.backend.find(&key);
+            (key, found)
+        }));
+        let slots = keys.iter().filter_map(|(_, found)| found.slot());
+        black_box(self.panes.count_set(&self.backend.state, slots)?);
+        Ok(())
+    }
+
     #[inline]
-    fn element(&mut self, value: T, timestamp: Option<i64>, out: &mut Collector<'_, C::Out>) -> Result<()> {
+    fn element(
+        &mut self,
+        key: (K, Found),
+        value: T,
+        timestamp: Option<i64>,
+        out: &mut Collector<'_, C::Out>,
+    ) -> Result<()> {
         let mut windows = std::mem::take(&mut self.windows);
         windows.clear();
         self.windowing.assigner.assign_windows(&value, &AssignerContext::new(timestamp, self.now), &mut windows)?;
         let mut value = Some(value);
         let is_taken = if A::MERGES {
-            self.add_merging(&mut value, timestamp, &mut windows, out)?
+            self.add_merging(key, &mut value, timestamp, &mut windows, out)?
         } else {
             windows.retain(|window| !self.is_late(window));
-            self.add_all(&mut value, timestamp, &windows, out)?;
+            self.add_all(key, &mut value, timestamp, &windows, out)?;
             !windows.is_empty()
         };
         self.windows = windows;
@@ -148,38 +173,37 @@ where
     #[inline]
     fn add_all(
         &mut self,
+        (key, found): (K, Found),
         value: &mut Option<T>,
         timestamp: Option<i64>,
         windows: &[A::Window],
         out: &mut Collector<'_, C::Out>,
     ) -> Result<()> {
         let Some(last) = windows.len().checked_sub(1) else { return Ok(()) };
-        let Some(key) = value.as_ref().map(&self.selector) else { return Ok(()) };
-        self.backend.set_key(&key)?;
+        self.backend.set_found(&key, found)?;
         for (index, window) in windows.iter().enumerate() {
-            let panes = self.panes.value_or_insert_with(&mut self.backend.state, Vec::new)?;
-            let known = panes.iter().rposition(|pane| pane.window == *window);
-            let place = known.unwrap_or_else(|| {
-                panes.push(Pane::new(window.clone()));
-                panes.len() - 1
-            });
-            self.add(value, index == last, timestamp, (place, known.is_none()), out)?;
+            let pane = |panes: &mut KeyPanes<K, T, A, Tr, C>| match panes.position(|pane| pane.window == *window) {
+                Some(place) => (place, false),
+                None => (panes.push(Pane::new(window.clone())), true),
+            };
+            self.add(value, index == last, timestamp, pane, out)?;
         }
         Ok(())
     }
 
-    /// Adds a record to a pane of the present key, which may be new.
+    /// Adds a record to a pane of the present key, of which `pane` says where it is, and whether it is new.
     #[inline]
     fn add(
         &mut self,
         value: &mut Option<T>,
         is_last: bool,
         timestamp: Option<i64>,
-        (place, is_new): (usize, bool),
+        pane: impl FnOnce(&mut KeyPanes<K, T, A, Tr, C>) -> (usize, bool),
         out: &mut Collector<'_, C::Out>,
     ) -> Result<()> {
         let slot = self.backend.slot();
-        let panes = self.panes.value_or_insert_with(&mut self.backend.state, Vec::new)?;
+        let panes = self.panes.value_or_insert_with(&mut self.backend.state, Panes::default)?;
+        let (place, is_new) = pane(panes);
         let (Some(pane), Some(element)) = (panes.get_mut(place), value.as_ref()) else {
             return Err(Error::internal("a record without a pane"));
         };
@@ -196,7 +220,7 @@ where
         self.contents.add(value, is_last, timestamp, &mut pane.contents);
         if is_new {
             let end = end_of_pane(&pane.window, self.is_event_time, self.windowing.allowed_lateness);
-            wake_next(&mut self.clocks, pane, self.is_event_time, end, slot);
+            self.clocks.wake_next(pane, self.is_event_time, end, slot);
         }
         if result == TriggerResult::Continue {
             return Ok(());
@@ -214,13 +238,13 @@ where
     /// Adds a record to windows that merge with those that its key has. Answers whether one of them is not late.
     fn add_merging(
         &mut self,
+        (key, found): (K, Found),
         value: &mut Option<T>,
         timestamp: Option<i64>,
         windows: &mut Vec<A::Window>,
         out: &mut Collector<'_, C::Out>,
     ) -> Result<bool> {
-        let Some(key) = value.as_ref().map(&self.selector) else { return Ok(false) };
-        self.backend.set_key(&key)?;
+        self.backend.set_found(&key, found)?;
         let mut is_taken = false;
         let last = windows.len().saturating_sub(1);
         for (index, window) in windows.drain(..).enumerate() {
@@ -229,7 +253,7 @@ where
             self.put_back(panes)?;
             if let Some(pane) = pane {
                 is_taken = true;
-                self.add(value, index == last, timestamp, pane, out)?;
+                self.add(value, index == last, timestamp, |_| pane, out)?;
             }
         }
         Ok(is_taken)
@@ -251,19 +275,17 @@ where
         match parts[..] {
             [] if self.is_late(&result) => return None,
             [] => {
-                panes.push(Pane::new(result));
-                return Some((panes.len() - 1, true));
+                return Some((panes.push(Pane::new(result)), true));
             }
-            [place] if panes[place].window == result => return Some((place, false)),
+            [place] if panes.get_mut(place).is_some_and(|pane| pane.window == result) => return Some((place, false)),
             _ => {}
         }
         parts.sort_unstable();
+        // From the end, so that what takes the place of one that is taken out is none of them.
+        let mut parts: Vec<_> = parts.iter().rev().filter_map(|place| panes.swap_remove(*place)).collect();
+        parts.sort_by_key(|pane| pane.window.max_timestamp());
         let mut pane: Option<Pane<_, _, _>> = None;
-        let mut place = 0;
-        for part in panes.extract_if(.., |_| {
-            place += 1;
-            parts.binary_search(&(place - 1)).is_ok()
-        }) {
+        for part in parts {
             let Some(into) = &mut pane else {
                 pane = Some(part);
                 continue;
@@ -288,8 +310,7 @@ where
             slot: self.backend.slot(),
         };
         self.windowing.trigger.on_merge(&pane.window, &mut pane.trigger, &mut context);
-        panes.push(pane);
-        Some((panes.len() - 1, true))
+        Some((panes.push(pane), true))
     }
 
     fn put_back(&mut self, panes: KeyPanes<K, T, A, Tr, C>) -> Result<()> {
@@ -298,15 +319,15 @@ where
 
     /// Wakes the panes whose time has come, one time after another.
     fn wake_until(&mut self, kind: Time, end: i64, out: &mut Collector<'_, C::Out>) -> Result<()> {
-        while let Some((time, slots)) = self.clocks.of(kind).take_until(end) {
+        while let Some((time, slots)) = self.clocks.take_until(kind, end) {
             for slot in slots {
                 if !self.backend.enter(slot) {
                     continue;
                 }
                 let Some(mut panes) = self.panes.take(&mut self.backend.state)? else { continue };
                 let mut place = 0;
-                while place < panes.len() {
-                    if self.wake(kind, time, &mut panes[place], out)? {
+                while let Some(pane) = panes.get_mut(place) {
+                    if self.wake(kind, time, pane, out)? {
                         panes.swap_remove(place);
                     } else {
                         place += 1;
@@ -327,12 +348,11 @@ where
         pane: &mut PaneOf<K, T, A, Tr, C>,
         out: &mut Collector<'_, C::Out>,
     ) -> Result<bool> {
-        let timers = pane.timers.of(kind);
-        if !timers.awake(time) {
+        if !pane.timers.awake(kind, time) {
             return Ok(false);
         }
         let end = pane.window.max_timestamp();
-        let is_set = timers.remove(time, end);
+        let is_set = pane.timers.remove(kind, time, end);
         let end_of_pane = self.end_of_pane(&pane.window);
         let has_ended = self.is_event_time == (kind == Time::Event) && end_of_pane == time;
         let slot = self.backend.slot();
@@ -356,7 +376,7 @@ where
             self.clear(pane)?;
             return Ok(true);
         }
-        wake_next(&mut self.clocks, pane, self.is_event_time, end_of_pane, slot);
+        self.clocks.wake_next(pane, self.is_event_time, end_of_pane, slot);
         Ok(self.is_over(pane))
     }
 
@@ -410,11 +430,19 @@ where
     fn process(&mut self, batch: Records<T>, mut out: &mut dyn Output<Sided<C::Out>>) -> Result<()> {
         self.now = self.clock.now();
         let mut collector = Collector::new(&mut out, 0);
-        for (value, timestamp) in batch {
-            self.seen += 1;
-            self.element(value, timestamp, &mut collector)
-                .map_err(|error| at_record(error.into(), self.subtask, self.seen, timestamp))?;
+        let (values, timestamps) = batch.into_parts();
+        let (mut values, mut timestamps) = (values.into_iter(), timestamps.into_iter());
+        let mut keys = std::mem::take(&mut self.keys);
+        while !values.as_slice().is_empty() {
+            self.look_up(values.as_slice(), &mut keys)?;
+            for (key, value) in keys.drain(..).zip(values.by_ref()) {
+                self.seen += 1;
+                let timestamp = timestamps.next();
+                self.element(key, value, timestamp, &mut collector)
+                    .map_err(|error| at_record(error.into(), self.subtask, self.seen, timestamp))?;
+            }
         }
+        self.keys = keys;
         collector.finish()?;
         self.sides.flush(out)
     }
@@ -429,7 +457,7 @@ where
     }
 
     fn deadline(&self) -> Option<i64> {
-        self.clocks.processing.first()
+        self.clocks.first(Time::Processing)
     }
 
     fn on_processing_time(&mut self, now: i64, mut out: &mut dyn Output<Sided<C::Out>>) -> Result<()> {
@@ -453,9 +481,9 @@ where
             if !self.backend.enter(slot) || self.panes.value(&self.backend.state)?.is_none() {
                 continue;
             }
-            for pane in self.panes.value_or_insert_with(&mut self.backend.state, Vec::new)? {
+            for pane in self.panes.value_or_insert_with(&mut self.backend.state, Panes::default)?.iter_mut() {
                 let end = end_of_pane(&pane.window, self.is_event_time, self.windowing.allowed_lateness);
-                wake_next(&mut self.clocks, pane, self.is_event_time, end, slot);
+                self.clocks.wake_next(pane, self.is_event_time, end, slot);
             }
         }
         self.backend.release();
@@ -464,31 +492,6 @@ where
 
     fn finish(&mut self, _: &mut dyn Output<Sided<C::Out>>) -> Result<()> {
         self.contents.close().map_err(function_failed)
-    }
-}
-
-/// When the pane of a window ends: no later record comes into it. `i64::MAX` is never.
-#[inline]
-fn end_of_pane<W: Window>(window: &W, is_event_time: bool, allowed_lateness: i64) -> i64 {
-    let end = window.max_timestamp();
-    if is_event_time { end.saturating_add(allowed_lateness) } else { end }
-}
-
-/// Sees to it that a pane is woken for its next timers, and for its end.
-fn wake_next<W: Window, C, S>(
-    clocks: &mut Clocks,
-    pane: &mut Pane<W, C, S>,
-    is_event_time: bool,
-    end_of_pane: i64,
-    slot: u32,
-) {
-    let end = pane.window.max_timestamp();
-    for kind in [Time::Event, Time::Processing] {
-        let timers = pane.timers.of(kind);
-        let ends = (is_event_time == (kind == Time::Event) && end_of_pane != i64::MAX).then_some(end_of_pane);
-        if let Some(time) = timers.first(end).into_iter().chain(ends).min() {
-            clocks.of(kind).wake(timers, time, slot);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Async I/O.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -332,4 +332,51 @@ fn a_capacity_of_none_is_refused() {
     let numbers = env.from_sequence(1, 2);
     let waited = AsyncDataStream::ordered_wait(numbers, |n: i64| async move { Ok(vec![n]) }, LONG, 0);
     assert!(waited.execute_and_collect("none").unwrap_err().to_string().contains("capacity"));
+}
+
+#[test]
+fn a_stream_that_is_idle_before_async_io_is_idle_behind_it() {
+    /// Tells the watermark.
+    #[derive(Clone)]
+    struct Tells(Arc<AtomicI64>);
+
+    impl ProcessFunction<u64, u64> for Tells {
+        fn process_element(
+            &mut self,
+            n: u64,
+            context: &mut ProcessContext<'_>,
+            _: &mut Collector<'_, u64>,
+        ) -> FnResult {
+            if n != u64::MAX {
+                self.0.store(context.current_watermark(), Ordering::SeqCst);
+            }
+            Ok(())
+        }
+    }
+
+    let env = StreamExecutionEnvironment::new();
+    let strategy = || {
+        WatermarkStrategy::for_monotonous_timestamps()
+            .with_timestamp_assigner(|n: &u64, _| i64::try_from(*n).unwrap_or(0))
+            .with_idleness(Duration::from_millis(20))
+    };
+    // One record, and then none for long.
+    let idle = GeneratorSource::new(|_| u64::MAX).rate_per_second(0.001);
+    let idle = AsyncDataStream::ordered_wait(env.from_source(idle, strategy(), "idle"), answer_max, LONG, 10);
+    let busy = env.from_source(GeneratorSource::new(|n| n).rate_per_second(2_000.0), strategy(), "busy");
+    let watermark = Arc::new(AtomicI64::new(i64::MIN));
+    busy.union([idle]).process(Tells(Arc::clone(&watermark))).discard();
+    let job = env.execute_async("idle").unwrap();
+    let start = Instant::now();
+    while watermark.load(Ordering::SeqCst) < 100 {
+        assert!(start.elapsed() < LONG, "the idle stream holds event time back");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    job.cancel();
+    job.wait().unwrap();
+}
+
+/// Answers what it is asked.
+async fn answer_max(n: u64) -> FnResult<Vec<u64>> {
+    Ok(vec![n])
 }

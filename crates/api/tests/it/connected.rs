@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use riverrun::functions::CheckpointedFunction;
 use riverrun::prelude::*;
 use riverrun::sources::GeneratorSource;
+use riverrun::state::{FunctionInitializationContext, FunctionSnapshotContext};
 
 #[test]
 fn records_of_both_streams_are_mapped_each_by_its_closure() {
@@ -53,12 +55,13 @@ fn each_stream_keeps_the_exchange_it_had() {
     let env = StreamExecutionEnvironment::new();
     env.set_parallelism(3);
     let all = env.from_sequence(1, 10).broadcast();
-    let custom = env.from_sequence(1, 999).partition_custom(|n: &i64, count| (*n as usize) % count, |n| *n);
+    let custom =
+        env.from_sequence(1, 999).partition_custom(|n: &i64, count| usize::try_from(*n).unwrap() % count, |n| *n);
     let seen = all.connect(custom).map_with(Where::default()).execute_and_collect("where").unwrap();
     let (first, second): (Vec<_>, Vec<_>) = seen.into_iter().partition(|(_, n)| *n > 0);
     assert_eq!(first.len(), 30);
     assert_eq!(second.len(), 999);
-    assert!(second.iter().all(|(subtask, n)| *subtask == (-*n as usize) % 3));
+    assert!(second.iter().all(|(subtask, n)| *subtask == usize::try_from(-*n).unwrap() % 3));
 }
 
 #[test]
@@ -242,4 +245,68 @@ fn event_time_is_that_of_the_slower_stream() {
     assert_eq!(seen.len(), 60_000);
     // None is late: the watermark is that of the stream which is behind.
     assert!(seen.iter().all(|(time, watermark)| watermark < time));
+}
+
+/// Numbers that are told, in operator state, and sums with all that were told.
+#[derive(Clone, Default)]
+struct Told {
+    told: Vec<u64>,
+    all: Arc<std::sync::Mutex<Vec<u64>>>,
+}
+
+impl CheckpointedFunction for Told {
+    fn snapshot_state(&mut self, context: &mut FunctionSnapshotContext) -> FnResult {
+        Ok(context.set_list_state(ListStateDescriptor::<u64>::new("told"), self.told.iter().copied())?)
+    }
+
+    fn initialize_state(&mut self, context: &mut FunctionInitializationContext<'_>) -> FnResult {
+        self.told = context.list_state(ListStateDescriptor::<u64>::new("told"))?;
+        Ok(())
+    }
+}
+
+impl CoProcessFunction<u64, u64, u64> for Told {
+    fn process_element1(&mut self, n: u64, _: &mut ProcessContext<'_>, out: &mut Collector<'_, u64>) -> FnResult {
+        out.collect(n);
+        Ok(())
+    }
+
+    fn process_element2(&mut self, n: u64, _: &mut ProcessContext<'_>, _: &mut Collector<'_, u64>) -> FnResult {
+        self.told.push(n);
+        Ok(())
+    }
+
+    fn close(&mut self) -> FnResult {
+        self.all.lock().unwrap().append(&mut self.told);
+        Ok(())
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        Some(self)
+    }
+}
+
+#[test]
+fn operator_state_of_a_function_of_two_streams_survives_a_failure() {
+    let env = StreamExecutionEnvironment::new();
+    env.set_parallelism(2).enable_checkpointing(Duration::from_millis(10));
+    env.set_fixed_delay_restart(3, Duration::from_millis(10));
+    let folder = tempfile::tempdir().unwrap();
+    env.checkpoint_config().set_checkpoint_storage(folder.path().to_str().unwrap());
+    let failures = Arc::new(AtomicU64::new(0));
+    let failed = Arc::clone(&failures);
+    let numbers = env.add_source(GeneratorSource::new(|n| n).count(8_000).rate_per_second(20_000.0), "numbers");
+    let numbers = numbers.try_map(move |n| {
+        let fails = n == 6_000 && failed.fetch_add(1, Ordering::SeqCst) == 0;
+        if fails { Err("failure") } else { Ok(n) }
+    });
+    let told = env.add_source(GeneratorSource::new(|n| n).count(1_000).rate_per_second(10_000.0), "told");
+    let function = Told::default();
+    let all = Arc::clone(&function.all);
+    numbers.connect(told).process(function).discard();
+    env.execute("told").unwrap();
+    assert!(failures.load(Ordering::SeqCst) >= 1);
+    let mut all = all.lock().unwrap().clone();
+    all.sort_unstable();
+    assert_eq!(all, (0..1_000).collect::<Vec<_>>());
 }

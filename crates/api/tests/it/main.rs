@@ -4,8 +4,14 @@
 mod async_wait;
 mod broadcast;
 mod connected;
+#[cfg(all(feature = "filesystem", feature = "jdbc", feature = "kafka"))]
+mod connectors;
 mod keyed;
 mod measures;
 mod own_sources;
+mod signals;
+mod random_pipelines;
 mod streams;
+#[cfg(feature = "sql")]
+mod tables;
 mod windows;

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use riverrun::prelude::*;
 use riverrun::sources::GeneratorSource;
 use riverrun::window::{
-    EventTimeSessionWindows, SlidingEventTimeWindows, TimeWindow, TumblingEventTimeWindows, Window,
+    EventTimeSessionWindows, SlidingEventTimeWindows, TimeWindow, Trigger, TriggerContext, TriggerResult,
+    TumblingEventTimeWindows, Window,
 };
 
 /// Key, event time, value.
@@ -321,6 +322,30 @@ fn windows_that_cannot_work_are_refused_before_anything_runs() {
     env.from_sequence(1, 2).key_by(|n| *n).window(TumblingEventTimeWindows::of(ms(5))).reduce(|a: i64, _| a).discard();
     let error = env.execute("no time").unwrap_err().to_string();
     assert!(error.contains("without event time"), "{error}");
+
+    #[derive(Clone)]
+    struct Always;
+
+    impl<T, W: Window> Trigger<T, W> for Always {
+        type State = ();
+
+        fn on_element(
+            &mut self,
+            _: &T,
+            _: Option<i64>,
+            _: &W,
+            (): &mut (),
+            _: &mut TriggerContext<'_>,
+        ) -> TriggerResult {
+            TriggerResult::Fire
+        }
+    }
+
+    let env = StreamExecutionEnvironment::new();
+    let sessions = env.from_sequence(1, 2).key_by(|n| *n).window(EventTimeSessionWindows::with_gap(ms(5)));
+    sessions.trigger(Always).reduce(|a: i64, _| a).discard();
+    let error = env.execute("no merging").unwrap_err().to_string();
+    assert!(error.contains("EventTimeSessionWindows merge, and the trigger Always"), "{error}");
 
     let env = StreamExecutionEnvironment::new();
     let (one, two) = (env.from_sequence(1, 2).key_by(|n| *n), env.from_sequence(1, 2).key_by(|n| *n));

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod full_disk;
+mod rocketmq;
 
 use std::collections::BTreeMap;
 use std::path::Path;

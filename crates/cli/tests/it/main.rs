@@ -12,6 +12,7 @@ mod live;
 mod mistakes;
 mod options;
 mod outputs;
+mod provinces;
 mod quick_start;
 mod recovery;
 mod script_files;

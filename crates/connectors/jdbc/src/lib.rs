@@ -38,7 +38,7 @@ mod url;
 mod values;
 
 pub use riverrun_formats::BoxError;
-pub use typed::{JdbcConnectionOptions, JdbcExecutionOptions, JdbcSink, JdbcSinkBuilder, JdbcStatement};
+pub use typed::{Bind, JdbcConnectionOptions, JdbcExecutionOptions, JdbcSink, JdbcSinkBuilder, JdbcStatement};
 pub use values::JdbcValue;
 
 use riverrun_base::options::OptionSet;

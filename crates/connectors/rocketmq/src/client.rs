@@ -42,8 +42,9 @@ impl Connection {
             (Some(key), Some(secret)) => Some(Credentials::new(key, secret)),
             (None, None) => None,
             _ => {
-                return Err(Error::user("the access key and the secret key go together")
-                    .hint("set both 'accessKey' and 'secretKey' ('access.key' and 'secret.key' in programs), or neither"));
+                return Err(Error::user("the access key and the secret key go together").hint(
+                    "set both 'accessKey' and 'secretKey' ('access.key' and 'secret.key' in programs), or neither",
+                ));
             }
         };
         options.tls = access.tls.then(Tls::verified);

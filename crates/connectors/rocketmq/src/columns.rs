@@ -65,7 +65,8 @@ impl Columns {
 fn index(physical: &[RowField], name: &str, option: &'static str) -> Result<usize> {
     let names: Vec<&str> = physical.iter().map(|column| column.name.as_str()).collect();
     names.iter().position(|known| *known == name).ok_or_else(|| {
-        let guess = nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+        let guess =
+            nearest(name, names.iter().copied()).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
         Error::user(format!("'{name}' is not a physical column of the table"))
             .with("option", option)
             .hint(format!("{guess}the physical columns are: {}", names.join(", ")))

@@ -14,6 +14,9 @@ use crate::position::queue;
 /// How long the last offsets of a job may take.
 const LAST_LIMIT: Duration = Duration::from_secs(10);
 
+/// Offsets by split.
+type Offsets = Vec<(SplitId, i64)>;
+
 /// Stores offsets on the brokers, in the background and one batch at a time.
 pub(crate) struct Commits {
     client: Client,
@@ -22,7 +25,7 @@ pub(crate) struct Commits {
     /// What brokers have, as far as they were told here.
     told: BTreeMap<SplitId, i64>,
     waiting: BTreeMap<SplitId, i64>,
-    task: Option<JoinHandle<Result<Vec<(SplitId, i64)>>>>,
+    task: Option<JoinHandle<Result<Offsets>>>,
 }
 
 impl Commits {
@@ -93,8 +96,9 @@ impl Commits {
     }
 
     /// The group's offsets only show the progress to others, so the job does not fail for them.
-    fn take(&mut self, outcome: Result<Result<Vec<(SplitId, i64)>>, tokio::task::JoinError>) {
-        let outcome = outcome.unwrap_or_else(|error| Err(Error::internal("storing offsets has failed").caused_by(error)));
+    fn take(&mut self, outcome: Result<Result<Offsets>, tokio::task::JoinError>) {
+        let outcome =
+            outcome.unwrap_or_else(|error| Err(Error::internal("storing offsets has failed").caused_by(error)));
         match outcome {
             Ok(told) => self.told.extend(told),
             Err(error) => {

@@ -71,7 +71,8 @@ impl RocketMqCommitter {
     async fn is_done(&self, halves: &[HalfMessage]) -> Result<bool> {
         let mut rest: Vec<&HalfMessage> = halves.iter().collect();
         while let Some(first) = rest.first().copied() {
-            let (of_queue, others): (Vec<&HalfMessage>, _) = rest.into_iter().partition(|half| half.queue == first.queue);
+            let (of_queue, others): (Vec<&HalfMessage>, _) =
+                rest.into_iter().partition(|half| half.queue == first.queue);
             rest = others;
             let keys: HashSet<&str> = of_queue.iter().map(|half| half.unique_key.as_str()).collect();
             let from = of_queue.iter().map(|half| half.scan_from).min().unwrap_or_default();

@@ -64,8 +64,7 @@ impl Decode for RowDecoder {
 
     fn decode(&mut self, queue: &Queue, messages: &[ReceivedMessage]) -> Result<Option<Batch>> {
         let bodies: Vec<&[u8]> = messages.iter().map(|message| &message.body()[..]).collect();
-        let decoded =
-            self.body.decode(&bodies).map_err(|error| at(error.error, queue, messages.get(error.message)))?;
+        let decoded = self.body.decode(&bodies).map_err(|error| at(error.error, queue, messages.get(error.message)))?;
         self.errors.add(decoded.skipped);
         if decoded.rows.num_rows() == 0 {
             return Ok(None);

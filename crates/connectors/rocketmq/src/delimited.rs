@@ -94,7 +94,10 @@ impl Format for Delimited {
     fn encoder(&self) -> Result<Box<dyn Encoder>> {
         // NULL is written as an empty field, as the known connector does
         let csv = [
-            ("csv.field-delimiter", if self.schema.fields().len() == 1 { NO_DELIMITER } else { self.delimiter }.to_string()),
+            (
+                "csv.field-delimiter",
+                if self.schema.fields().len() == 1 { NO_DELIMITER } else { self.delimiter }.to_string(),
+            ),
             ("csv.disable-quote-character", "true".to_owned()),
         ];
         let csv = csv.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -223,8 +226,11 @@ impl Lines {
                     lines.push(Line { message, place: Place::Changed(begin..changed.len()) });
                 }
                 Fit::Not(fields) => {
-                    let error = Error::data(format!("a line has {fields} fields, and the table {} columns", self.is_text.len()))
-                        .hint("set 'lengthCheck' to leave out, cut or fill such lines; is 'fieldDelimiter' right?");
+                    let error = Error::data(format!(
+                        "a line has {fields} fields, and the table {} columns",
+                        self.is_text.len()
+                    ))
+                    .hint("set 'lengthCheck' to leave out, cut or fill such lines; is 'fieldDelimiter' right?");
                     if self.check == LengthCheck::Exception {
                         return Err(fail(error));
                     }

@@ -130,7 +130,9 @@ impl Fetch {
             Lost::Earliest => min_offset.max(0),
             Lost::Latest => max_offset.max(0),
             Lost::Fail => {
-                let message = format!("the messages from offset {offset} on are not there: the queue has {min_offset} to {max_offset}");
+                let message = format!(
+                    "the messages from offset {offset} on are not there: the queue has {min_offset} to {max_offset}"
+                );
                 return Err(Error::external(message)
                     .with("queue", &self.split)
                     .with("offset", offset)

@@ -43,9 +43,10 @@ mod writer;
 use riverrun_connect::Connector;
 pub use riverrun_rocketmq_client::{Message, Queue, ReceivedMessage};
 pub use typed::{
-    DefaultTopicSelector, KeyValueDeserializationSchema, KeyValueMessages, KeyValueSerializationSchema, Messages, OffsetResetStrategy,
-    RocketMQConfig, RocketMqSerializer, RocketMqSink, RocketMqSource, SimpleKeyValueDeserializationSchema,
-    SimpleKeyValueSerializationSchema, SimpleStringDeserializationSchema, SimpleTopicSelector, TopicSelector,
+    DefaultTopicSelector, KeyValueDeserializationSchema, KeyValueMessages, KeyValueSerializationSchema, Messages,
+    OffsetResetStrategy, RocketMQConfig, RocketMqSerializer, RocketMqSink, RocketMqSource,
+    SimpleKeyValueDeserializationSchema, SimpleKeyValueSerializationSchema, SimpleStringDeserializationSchema,
+    SimpleTopicSelector, TopicSelector,
 };
 
 /// `'connector' = 'rocketmq'`: reads and writes topics; rows are insertions, or what the format says.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, MapBuilder, MapFieldNames, StringArray, StringBuilder, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, Int32Array, Int64Array, MapBuilder, MapFieldNames, StringArray, StringBuilder, TimestampMillisecondArray,
+};
 use riverrun_base::{Error, Result, nearest};
 use riverrun_connect::{MetadataColumn, MetadataKey, TableContext};
 use riverrun_data::{DataType, LogicalType};
@@ -83,7 +85,9 @@ impl Metadata {
             Self::BornTimestamp => "When the sender made the message, by the sender's clock.",
             Self::StoreTimestamp => "When the broker stored the message, by the broker's clock.",
             Self::MessageId => "The identity that the sender gave the message.",
-            Self::Properties => "All properties as a map, RocketMQ's own among them; of several with one name, the last.",
+            Self::Properties => {
+                "All properties as a map, RocketMQ's own among them; of several with one name, the last."
+            }
         }
     }
 
@@ -146,7 +150,9 @@ fn properties<'a>(messages: impl Iterator<Item = &'a ReceivedMessage>) -> Result
             builder.keys().append_value(name);
             builder.values().append_value(value);
         }
-        builder.append(true).map_err(|error| Error::internal("cannot build a column of properties").caused_by(error))?;
+        builder
+            .append(true)
+            .map_err(|error| Error::internal("cannot build a column of properties").caused_by(error))?;
     }
     Ok(Arc::new(builder.finish()))
 }

@@ -120,5 +120,7 @@ fn stored(receipt: &Receipt) -> Result<()> {
         SendStatus::FlushSlaveTimeout => "its copy did not have it in time",
         SendStatus::SlaveNotAvailable => "it has no copy",
     };
-    Err(Error::external(format!("RocketMQ does not keep a message safely: {why}")).retryable().with("queue", &receipt.queue))
+    Err(Error::external(format!("RocketMQ does not keep a message safely: {why}"))
+        .retryable()
+        .with("queue", &receipt.queue))
 }

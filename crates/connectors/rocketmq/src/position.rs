@@ -63,9 +63,7 @@ pub(crate) fn split(id: SplitId, position: Position) -> Result<Split> {
 /// It was not written by this connector.
 pub(crate) fn position(split: &Split) -> Result<Position> {
     serde_json::from_slice(&split.position).map_err(|error| {
-        Error::internal("cannot read the stored position of a RocketMQ queue")
-            .caused_by(error)
-            .with("split", &split.id)
+        Error::internal("cannot read the stored position of a RocketMQ queue").caused_by(error).with("split", &split.id)
     })
 }
 
@@ -84,7 +82,9 @@ mod tests {
         }
         let stored = Split { id: "t/b/0".into(), position: br#"{"offset":42,"later":1}"#.to_vec() };
         assert_eq!(position(&stored).unwrap(), of(42, None, None));
-        assert!(of(9, Some(9), None).is_at_end() && !of(8, Some(9), None).is_at_end() && !of(8, None, None).is_at_end());
+        assert!(
+            of(9, Some(9), None).is_at_end() && !of(8, Some(9), None).is_at_end() && !of(8, None, None).is_at_end()
+        );
         assert!(queue("nothing").is_err());
     }
 }

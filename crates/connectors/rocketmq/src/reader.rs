@@ -135,9 +135,8 @@ impl<D: Decode> RocketMqReader<D> {
             return Ok(());
         }
         let bytes: usize = messages.iter().map(|message| message.body().len()).sum();
-        let joins = |ready: &Ready| {
-            ready.split == split && ready.messages.len() < BATCH_MESSAGES && ready.bytes < BATCH_BYTES
-        };
+        let joins =
+            |ready: &Ready| ready.split == split && ready.messages.len() < BATCH_MESSAGES && ready.bytes < BATCH_BYTES;
         match self.ready.iter_mut().rev().find(|ready| ready.split == split).filter(|ready| joins(ready)) {
             Some(ready) => {
                 ready.messages.extend(messages);

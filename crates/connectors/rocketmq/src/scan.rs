@@ -65,7 +65,8 @@ impl Scan {
     /// The user's mistakes.
     pub(crate) fn of_table(options: &TableOptions) -> Result<Self> {
         let group = options.consumer_group.clone().filter(|group| !group.is_empty()).ok_or_else(|| {
-            Error::user("missing required option 'consumerGroup', which is needed to read").hint("add 'consumerGroup' = '...'")
+            Error::user("missing required option 'consumerGroup', which is needed to read")
+                .hint("add 'consumerGroup' = '...'")
         })?;
         check_topic(&options.topic).map_err(|error| error.with("option", "topic"))?;
         let stop = stop(options)?;

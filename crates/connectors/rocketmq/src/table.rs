@@ -33,9 +33,8 @@ impl Table {
         reader: &mut OptionReader,
     ) -> Result<Self> {
         let schema = columns.body_schema();
-        let is_binary = |index: &usize| {
-            columns.physical.get(*index).is_some_and(|column| column.data_type.logical.is_binary())
-        };
+        let is_binary =
+            |index: &usize| columns.physical.get(*index).is_some_and(|column| column.data_type.logical.is_binary());
         let body: Arc<dyn Format> = match &options.format {
             Some(name) => riverrun_formats::open(reader, "format", name, schema)?.into(),
             None if columns.body.len() == 1 && columns.body.iter().all(is_binary) => {
@@ -44,8 +43,10 @@ impl Table {
             None => Arc::new(Delimited::new(options, schema)?),
         };
         if !context.primary_key.is_empty() && body.changelog_mode().is_insert_only() {
-            return Err(Error::user("a PRIMARY KEY has no meaning on connector 'rocketmq', whose messages are all insertions")
-                .hint("remove the PRIMARY KEY, or use a format that holds changes"));
+            return Err(Error::user(
+                "a PRIMARY KEY has no meaning on connector 'rocketmq', whose messages are all insertions",
+            )
+            .hint("remove the PRIMARY KEY, or use a format that holds changes"));
         }
         Ok(Self { name: context.name.clone(), columns: Arc::new(columns), body })
     }

@@ -64,12 +64,21 @@ impl QueryJob {
     /// # Errors
     /// The graph cannot be run.
     pub fn start(self) -> Result<(JobHandle, QueryRows)> {
-        let rows = QueryRows { columns: self.columns, rows: self.rows, zone: Zone::new(self.environment.zone) };
+        let rows = QueryRows::new(self.columns, self.rows, &self.environment);
         Ok((self.graph.start()?, rows))
     }
 }
 
 impl QueryRows {
+    pub(super) fn new(columns: Vec<Column>, rows: Receiver<Batch>, environment: &Environment) -> Self {
+        Self { columns, rows, zone: Zone::new(environment.zone) }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
     /// The next rows, none if none came within `wait`; `None` when the job has ended and all have been taken.
     ///
     /// # Errors

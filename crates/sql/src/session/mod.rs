@@ -11,9 +11,11 @@ mod table_spec;
 
 pub use job::{InsertJob, QueryJob, QueryRows};
 pub use relation::{
-    ExternalStreams, Insertion, Relation, RelationColumn, StreamColumn, StreamInput, TableColumnSpec, TableSpec,
+    ExternalStreams, Insertion, Planned, Relation, RelationColumn, ResultSender, StreamColumn, StreamInput,
+    TableColumnSpec, TableSpec, converts_implicitly,
 };
 pub use result::{Column, ResultTable, Row};
 pub use session::{Outcome, Session};
 pub use settings::{SettingSpec, setting_specs};
 pub use statement::{Script, Step};
+pub use table_spec::data_type;

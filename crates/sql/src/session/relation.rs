@@ -11,14 +11,15 @@ use riverrun_data::{Batch, ChangelogMode, DataType};
 use riverrun_runtime::{JobGraph, Stream};
 use sqlparser::ast::{Expr as Ast, Ident, ObjectName, SelectItem};
 
-use super::job::{InsertJob, QueryJob};
-use super::session::Session;
+use super::job::{InsertJob, QueryJob, QueryRows, result_channel};
+use super::session::{Session, columns_of};
+use super::statement::Step;
 use super::table_spec::stream_relation;
 use crate::catalog::{Object, Table, declare_table};
 use crate::functions::UserFunction;
-use crate::parser::{Hints, ObjectKind, StatementKind, parse_script};
+use crate::parser::{Hints, Insert, ObjectKind, StatementKind, parse_script};
 use crate::plan::{External, Field, Planner, Rel, RelKind, TimeAttribute, fitted};
-use crate::stream::{Node, SinkTarget, explain};
+use crate::stream::{Node, NodeKind, ResultSink, SinkTarget, explain};
 
 pub use super::table_spec::{TableColumnSpec, TableSpec};
 
@@ -64,6 +65,19 @@ pub struct StreamColumn {
 /// What answers a program's streams by their ids.
 pub type ExternalStreams<'a> = &'a dyn Fn(&mut JobGraph, usize) -> Result<Stream<Batch>>;
 
+/// What a statement is to a program.
+pub enum Planned {
+    /// A query.
+    Query(Relation),
+    /// INSERT, or a statement set.
+    Insertions(Vec<Insertion>),
+    /// Anything else.
+    Other,
+}
+
+/// Takes the rows of a query that is attached to a program's graph.
+pub struct ResultSender(ResultSink);
+
 /// A relation, and the table that it is written into.
 pub struct Insertion {
     plan: Node,
@@ -81,9 +95,11 @@ impl Relation {
         self.0.fields.iter().map(column).collect()
     }
 
-    /// Whether it reads a program's streams, so that it cannot run without the program's job.
-    pub fn reads_streams(&self) -> bool {
-        reads_streams(&self.0)
+    /// The program's streams that it reads. With any it cannot run without the program's job.
+    pub fn streams(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        streams_of(&self.0, &mut found);
+        found
     }
 }
 
@@ -93,31 +109,41 @@ impl Insertion {
         &self.table.name
     }
 
-    /// Whether it reads a program's streams.
-    pub fn reads_streams(&self) -> bool {
-        plan_reads_streams(&self.plan)
+    /// The program's streams that it reads.
+    pub fn streams(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        streams_of_plan(&self.plan, &mut found);
+        found
     }
 }
 
-fn reads_streams(rel: &Rel) -> bool {
+fn streams_of(rel: &Rel, found: &mut Vec<usize>) {
     match &rel.kind {
-        RelKind::External(External { .. }) => true,
-        RelKind::Scan(_) | RelKind::Values(_) => false,
+        RelKind::External(External { id, .. }) => found.push(*id),
+        RelKind::Scan(_) | RelKind::Values(_) => {}
         RelKind::Project { input, .. }
         | RelKind::Filter { input, .. }
         | RelKind::AssignWindows { input, .. }
         | RelKind::Aggregate { input, .. }
         | RelKind::Watermark { input, .. }
-        | RelKind::Unnest { input, .. } => reads_streams(input),
-        RelKind::Union { inputs } => inputs.iter().any(reads_streams),
+        | RelKind::Unnest { input, .. } => streams_of(input, found),
+        RelKind::Union { inputs } => inputs.iter().for_each(|input| streams_of(input, found)),
     }
 }
 
-fn plan_reads_streams(node: &Node) -> bool {
-    matches!(node.kind, crate::stream::NodeKind::External(_)) || node.inputs.iter().any(plan_reads_streams)
+fn streams_of_plan(node: &Node, found: &mut Vec<usize>) {
+    if let NodeKind::External(External { id, .. }) = &node.kind {
+        found.push(*id);
+    }
+    node.inputs.iter().for_each(|input| streams_of_plan(input, found));
 }
 
-/// The name of one part, which is not split at dots.
+/// Whether SQL converts values of one type to another without being told.
+pub fn converts_implicitly(from: &DataType, to: &DataType) -> bool {
+    from.logical == to.logical || crate::types::implicit_cast_allowed(&from.logical, &to.logical)
+}
+
+/// A path in the planner's form.
 fn name_of(path: &str) -> Result<ObjectName> {
     let parts: Vec<Ident> = crate::parser::parse_path(path)?;
     Ok(ObjectName::from(parts))
@@ -309,6 +335,61 @@ impl Session {
         let rel = fitted(&table, relation.0.clone(), &name, &columns)?;
         let target = SinkTarget { table: Arc::clone(&table), hint: BTreeMap::new() };
         Ok(Insertion { plan: self.sink_plan(&rel, target, &environment)?, table })
+    }
+
+    /// What a statement is to a program: a query, insertions, or anything else, which [`Session::execute`] carries out.
+    ///
+    /// # Errors
+    /// What is wrong with it, with its place.
+    pub fn plan(&self, step: &Step) -> Result<Planned> {
+        let planned = match &step.statement.kind {
+            StatementKind::Query(query) => {
+                Planner::new(&self.catalog, &step.hints).query(query).map(|rel| Planned::Query(Relation(rel)))
+            }
+            StatementKind::Insert(insert) => self.planned_insertions(std::slice::from_ref(&**insert), &step.hints),
+            StatementKind::StatementSet(inserts) => self.planned_insertions(inserts, &step.hints),
+            _ => Ok(Planned::Other),
+        };
+        planned.map_err(|error| match step.position() {
+            Some(position) => error.at(position),
+            None => error,
+        })
+    }
+
+    fn planned_insertions(&self, inserts: &[Insert], hints: &Hints) -> Result<Planned> {
+        let environment = self.environment(&self.settings()?.0)?;
+        let planned = inserts.iter().map(|insert| {
+            let (plan, table) = self.insert_plan(insert, hints, &environment)?;
+            Ok(Insertion { plan, table })
+        });
+        planned.collect::<Result<_>>().map(Planned::Insertions)
+    }
+
+    /// The two ends through which the rows of a query go that is attached to a program's graph.
+    ///
+    /// # Errors
+    /// A setting has a wrong value.
+    pub fn results(&self, relation: &Relation) -> Result<(ResultSender, QueryRows)> {
+        let environment = self.environment(&self.settings()?.0)?;
+        let (sink, rows) = result_channel();
+        Ok((ResultSender(sink), QueryRows::new(columns_of(&relation.0), rows, &environment)))
+    }
+
+    /// As [`Self::attach`], with the rows sent to [`Self::results`].
+    ///
+    /// # Errors
+    /// The plan cannot be carried out.
+    pub fn attach_result(
+        &self,
+        relation: &Relation,
+        sender: ResultSender,
+        graph: &mut JobGraph,
+        streams: ExternalStreams<'_>,
+    ) -> Result<()> {
+        let (settings, _) = self.settings()?;
+        let environment = self.environment(&settings)?;
+        let node = self.builder(&environment).build(&relation.0)?;
+        self.translator(graph, &settings, environment, streams).result(&node, Box::new(sender.0))
     }
 
     /// An INSERT in SQL, for a statement set.

@@ -261,6 +261,14 @@ fn ident(name: &str) -> Ident {
     Ident::with_quote('`', name)
 }
 
+/// A type that is written as in SQL.
+///
+/// # Errors
+/// The text is no type.
+pub fn data_type(text: &str) -> Result<DataType> {
+    parse_data_type_text(text).map_err(|error| Error::user(error.message()).with("type", text))
+}
+
 fn data_type_of(column: &str, text: &str) -> Result<DataType> {
     parse_data_type_text(text).map_err(|error| without_place(&error, "type", column, text))
 }

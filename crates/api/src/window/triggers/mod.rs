@@ -11,7 +11,7 @@ pub use once::{EndOfStreamTrigger, EventTimeTrigger, NeverTrigger, ProcessingTim
 pub use purging::PurgingTrigger;
 
 use super::Window;
-use super::pane::{Clocks, PaneTimers};
+use super::pane::{Clocks, PaneTimers, Time};
 use crate::State;
 
 /// What is to be done with a pane.
@@ -149,26 +149,26 @@ impl TriggerContext<'_> {
     /// Calls [`Trigger::on_event_time`] when event time has come to `time` (epoch milliseconds); with the next watermark, if it has already.
     #[inline]
     pub fn register_event_time_timer(&mut self, time: i64) {
-        if self.timers.event.add(time, self.end) {
-            self.clocks.event.wake(&mut self.timers.event, time, self.slot);
+        if self.timers.add(Time::Event, time, self.end) {
+            self.clocks.wake(Time::Event, self.timers, time, self.slot);
         }
     }
 
     /// Calls [`Trigger::on_processing_time`] when the time of day is `time` (epoch milliseconds).
     #[inline]
     pub fn register_processing_time_timer(&mut self, time: i64) {
-        if self.timers.processing.add(time, self.end) {
-            self.clocks.processing.wake(&mut self.timers.processing, time, self.slot);
+        if self.timers.add(Time::Processing, time, self.end) {
+            self.clocks.wake(Time::Processing, self.timers, time, self.slot);
         }
     }
 
     /// Forgets the timer for this event time, if there is one.
     pub fn delete_event_time_timer(&mut self, time: i64) {
-        self.timers.event.remove(time, self.end);
+        self.timers.remove(Time::Event, time, self.end);
     }
 
     /// Forgets the timer for this time of day, if there is one.
     pub fn delete_processing_time_timer(&mut self, time: i64) {
-        self.timers.processing.remove(time, self.end);
+        self.timers.remove(Time::Processing, time, self.end);
     }
 }

@@ -212,6 +212,24 @@ fn page(
     Ok(Page { found, behind, begin: after.is_none().then_some(begin) })
 }
 
+/// Asks again while the brokers are about to find out who keeps the group's offsets, as they do after they have started.
+fn patiently<T>(ask: impl Fn() -> std::result::Result<T, KafkaError>) -> std::result::Result<T, KafkaError> {
+    let end = std::time::Instant::now() + LIMIT;
+    loop {
+        match ask() {
+            Err(error) if is_settling(&error) && std::time::Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(200))
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_settling(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(error.rdkafka_error_code(), Some(NotCoordinator | CoordinatorNotAvailable | CoordinatorLoadInProgress))
+}
+
 /// The offsets that are marked.
 fn marks(
     consumer: &BaseConsumer,
@@ -222,7 +240,7 @@ fn marks(
     for partition in partitions {
         list.add_partition(topic, *partition);
     }
-    let committed = consumer.committed_offsets(list, LIMIT)?;
+    let committed = patiently(|| consumer.committed_offsets(list.clone(), LIMIT))?;
     let mark = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some((element.partition(), offset)),
         _ => None,
@@ -283,7 +301,7 @@ impl Topic {
         let config = self.consumer_config();
         let marked = tokio::task::spawn_blocking(move || {
             let consumer: BaseConsumer = config.create()?;
-            consumer.commit(&list, CommitMode::Sync)
+            patiently(|| consumer.commit(&list, CommitMode::Sync))
         })
         .await;
         let marked = marked.map_err(|error| Error::internal("marking in Kafka panicked").caused_by(error))?;

@@ -260,7 +260,8 @@ impl Client for MySql {
             connection.close(prepared).await?;
             Ok::<usize, mysql_async::Error>(found)
         });
-        Ok(self.kept(result).and_then(|found| Ok(statement.check(found)?))?)
+        let found = self.kept(result)?;
+        Ok(statement.check(found)?)
     }
 
     fn execute(&mut self, statement: &Statement, parameters: &Parameters) -> Outcome<()> {

@@ -29,7 +29,10 @@ fn format(check: &str) -> Delimited {
     Delimited::new(&options, schema(&[LogicalType::BigInt, LogicalType::STRING, LogicalType::BigInt])).unwrap()
 }
 
-fn decode(format: &Delimited, messages: &[&str]) -> Result<(Vec<String>, Option<Vec<u32>>, u64), DecodeError> {
+/// Rows as texts, the message of each, and how many were left out.
+type Shown = (Vec<String>, Option<Vec<u32>>, u64);
+
+fn decode(format: &Delimited, messages: &[&str]) -> Result<Shown, DecodeError> {
     let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_bytes()).collect();
     let decoded = format.decoder().unwrap().decode(&messages)?;
     let shown = FormatOptions::new().with_null("NULL");

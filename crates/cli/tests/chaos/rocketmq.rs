@@ -1,0 +1,178 @@
+//! RocketMQ -> a copy in RocketMQ (half messages) and rows in MariaDB (XA), killed again and again; and a broker now and then.
+//!
+//! 30 kills; `RIVERRUN_CHAOS_KILLS=500` for more. A run prints its seed; `RIVERRUN_CHAOS_SEED` takes one.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use riverrun_rocketmq_client::{Client, ClientOptions, Message, Producer, ProducerOptions, PullOptions};
+use riverrun_testkit::process::Riverrun;
+use riverrun_testkit::{MariaDb, RocketMqServer, TempFolder, temp_folder, wait_until};
+use tokio::runtime::Runtime;
+
+use super::{LONG, POINTS, run_for};
+
+struct World {
+    server: RocketMqServer,
+    mariadb: MariaDb,
+    runtime: Runtime,
+    client: Client,
+    producer: Producer,
+    from: String,
+    copy: String,
+    folder: TempFolder,
+    produced: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let (server, mariadb) = (RocketMqServer::start(), MariaDb::start());
+        mariadb.execute("CREATE TABLE test.stored (id BIGINT) ENGINE=InnoDB");
+        let (from, copy) = (server.topic("chaos_in", 2), server.topic("chaos_out", 1));
+        let runtime = Runtime::new().unwrap();
+        let (client, producer) = {
+            let _inside = runtime.enter();
+            let client = Client::new(ClientOptions::new(&server.name_server()).unwrap()).unwrap();
+            let mut options = ProducerOptions::new("chaos-producer");
+            options.retries = 100;
+            let producer = client.producer(options).unwrap();
+            (client, producer)
+        };
+        let world = Self { server, mariadb, runtime, client, producer, from, copy, folder: temp_folder(), produced: 0 };
+        std::fs::write(world.folder.path().join("job.sql"), world.script()).unwrap();
+        world
+    }
+
+    fn script(&self) -> String {
+        let Self { from, copy, mariadb, .. } = self;
+        let (servers, folder) = (self.server.name_server(), self.folder.path().display());
+        format!(
+            "SET 'pipeline.name' = 'chaos';
+SET 'parallelism.default' = '2';
+SET 'execution.checkpointing.interval' = '200 ms';
+SET 'execution.checkpointing.dir' = '{folder}/checkpoints';
+SET 'execution.checkpointing.tolerable-failed-checkpoints' = '3';
+SET 'execution.checkpointing.externalized-checkpoint-retention' = 'RETAIN_ON_CANCELLATION';
+SET 'execution.state-recovery.resume' = 'true';
+SET 'restart-strategy.type' = 'fixed-delay';
+SET 'restart-strategy.fixed-delay.attempts' = '1000';
+SET 'restart-strategy.fixed-delay.delay' = '100 ms';
+CREATE TABLE numbers (id BIGINT) WITH (
+  'connector' = 'rocketmq', 'topic' = '{from}', 'nameServerAddress' = '{servers}', 'consumerGroup' = 'chaos',
+  'scanStartupMode' = 'earliest', 'format' = 'csv');
+CREATE TABLE copy (id BIGINT) WITH (
+  'connector' = 'rocketmq', 'topic' = '{copy}', 'nameServerAddress' = '{servers}', 'producerGroup' = 'chaos', 'format' = 'csv',
+  'sink.delivery-guarantee' = 'exactly-once');
+CREATE TABLE stored (id BIGINT) WITH (
+  'connector' = 'jdbc', 'url' = '{}', 'username' = '{}', 'password' = '{}', 'table-name' = 'stored',
+  'sink.delivery-guarantee' = 'exactly-once');
+EXECUTE STATEMENT SET BEGIN
+INSERT INTO copy SELECT id FROM numbers;
+INSERT INTO stored SELECT id FROM numbers;
+END;
+",
+            mariadb.url(),
+            mariadb.user(),
+            mariadb.password(),
+        )
+    }
+
+    fn start(&self, crash_at: Option<String>) -> Riverrun {
+        let builder = Riverrun::builder_at(
+            std::env::var_os("RIVERRUN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_riverrun").into()),
+        )
+        .args(["run", "job.sql"])
+        .current_dir(self.folder.path())
+        .env("TERM", "dumb")
+        .env("RIVERRUN_LOG", "info");
+        match crash_at {
+            Some(point) => builder.env("RIVERRUN_CRASH_AT", point).start(),
+            None => builder.start(),
+        }
+    }
+
+    /// Writes so many more rows, each to be found once: a send that is repeated would be no fault of the job's.
+    fn produce(&mut self, more: u64) {
+        let ids = self.produced..self.produced + more;
+        self.produced += more;
+        self.runtime.block_on(async {
+            for id in ids {
+                self.producer.send(Message::new(&self.from, id.to_string())).await.unwrap();
+            }
+        });
+    }
+
+    /// Ids that are visible in a topic, with how often.
+    fn visible(&self, topic: &str) -> BTreeMap<u64, u64> {
+        self.runtime.block_on(async {
+            let mut ids = BTreeMap::new();
+            for queue in self.client.existing_route(topic).await.unwrap().readable() {
+                let mut options = PullOptions::new("chaos-look");
+                options.suspend = Duration::ZERO;
+                let mut puller = self.client.puller(queue, options);
+                let mut offset = 0;
+                loop {
+                    let pulled = puller.pull(offset).await.unwrap();
+                    for message in &pulled.messages {
+                        let id = std::str::from_utf8(message.body()).unwrap().trim().parse().unwrap();
+                        *ids.entry(id).or_insert(0) += 1;
+                    }
+                    offset = pulled.next_offset;
+                    if offset >= pulled.max_offset {
+                        break;
+                    }
+                }
+            }
+            ids
+        })
+    }
+
+    fn stored(&self) -> BTreeMap<u64, u64> {
+        let rows = self.mariadb.query("SELECT id, count(*) FROM test.stored GROUP BY id");
+        let number = |value: &Option<String>| value.as_ref().unwrap().parse().unwrap();
+        rows.iter().map(|row| (number(&row[0]), number(&row[1]))).collect()
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_in_rocketmq_however_often_the_process_or_a_broker_is_killed() {
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (kills, seed) = (number("RIVERRUN_CHAOS_KILLS", 30), number("RIVERRUN_CHAOS_SEED", fastrand::u64(..)));
+    println!("RIVERRUN_CHAOS_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut world = World::new();
+    let begin = Instant::now();
+    for kill in 0..kills {
+        world.produce(rng.u64(50..300));
+        let point = (kill % 2 == 1).then(|| format!("{}:{}", rng.choice(POINTS).unwrap(), rng.u32(1..6)));
+        let mut job = world.start(point.clone());
+        if kill % 10 == 4 {
+            run_for(&mut job, Duration::from_millis(rng.u64(500..1500)));
+            world.server.kill9_broker(if rng.bool() { 'a' } else { 'b' });
+            world.server.restart();
+        }
+        // a named point that is not reached in time gives way to a kill; a recovery may wait for 3.5 s
+        run_for(&mut job, Duration::from_millis(if point.is_some() { 6000 } else { rng.u64(100..5000) }));
+        if !job.is_running() {
+            assert!(point.is_some(), "seed {seed}, kill {kill}: the job ended by itself:\n{:#?}", job.stderr());
+        }
+        job.kill9();
+    }
+    world.produce(50);
+    let mut last = world.start(None);
+    let sent = world.visible(&world.from);
+    let all = world.produced;
+    assert_eq!(sent.len() as u64, all, "seed {seed}");
+    wait_until(LONG, "all rows are visible", || {
+        assert!(last.is_running(), "seed {seed}: {:#?}", last.stderr());
+        world.visible(&world.copy).len() as u64 >= all && world.stored().len() as u64 >= all
+    });
+    last.interrupt();
+    let ended = last.wait(LONG);
+    assert_eq!(ended.code(), Some(0), "seed {seed}: {}", ended.stderr);
+    // a send that was repeated while a broker died may be in the source twice: then it counts twice
+    assert_eq!(world.visible(&world.copy), sent, "seed {seed}");
+    assert_eq!(world.stored(), sent, "seed {seed}");
+    println!("{kills} kills, {all} rows, {:?}", begin.elapsed());
+}
