@@ -15,7 +15,7 @@ use riverrun::table::{
 use riverrun::{Error, Result};
 
 /// The ways to the report.
-pub const WAYS: [&str; 3] = ["floor", "function", "tumble"];
+pub(crate) const WAYS: [&str; 3] = ["floor", "function", "tumble"];
 
 fn main() -> Result<()> {
     let way = args().nth(1).unwrap_or_else(|| "floor".to_owned());
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
 }
 
 /// The report of a file of transactions: `account_id`, `log_ts`, `amount`.
-pub fn report(env: &TableEnvironment, way: &str, path: &str) -> Result<Table> {
+pub(crate) fn report(env: &TableEnvironment, way: &str, path: &str) -> Result<Table> {
     let schema = Schema::new()
         .column("account_id", "BIGINT")
         .column("amount", "BIGINT")

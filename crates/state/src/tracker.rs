@@ -13,6 +13,8 @@ pub struct Tracker {
     /// Keys that are gone and that a snapshot has.
     deleted: Vec<FrozenRows>,
     deleted_rows: usize,
+    /// Whether there are snapshots of other instances, which hold keys that may be gone since.
+    restored: bool,
 }
 
 /// What a snapshot is made of.
@@ -49,6 +51,7 @@ impl Tracker {
     /// These slots of the table are there and stored: those of a table that was restored.
     pub fn restored(&mut self, table: &GroupTable) {
         self.marks = Some(Marks::of_stored(&table.used()));
+        self.restored = true;
     }
 
     /// These slots have changed; all are below `end`.
@@ -82,7 +85,9 @@ impl Tracker {
     /// The slots to write for a snapshot of the table, of everything if it is `full`.
     pub fn cut(&mut self, table: &GroupTable, full: bool) -> Cut {
         match self.marks.as_mut().filter(|_| !full) {
-            None if !full && table.is_empty() && !self.rebase.has_deltas() => Cut { delta: None, suffices: None },
+            None if !full && table.is_empty() && !self.restored && !self.rebase.has_deltas() => {
+                Cut { delta: None, suffices: None }
+            }
             None => {
                 self.forget();
                 let used = table.used();
@@ -118,4 +123,23 @@ const MOST_DELETED: usize = 1 << 20;
 
 fn deleted_rows(rows: usize, keys: FrozenColumns) -> FrozenRows {
     FrozenRows { changes: Changes::All(RowChange::Delete), rows, keys: Some(keys), values: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use arrow::datatypes::DataType;
+
+    use super::*;
+
+    #[test]
+    fn that_all_restored_keys_are_gone_is_told_even_when_nobody_remembers_which() {
+        let table = GroupTable::new(&[DataType::Int64]).unwrap();
+        let mut tracker = Tracker::default();
+        assert!(tracker.cut(&table, false).delta.is_none());
+        tracker.restored(&table);
+        tracker.forget();
+        let cut = tracker.cut(&table, false);
+        assert_eq!((cut.delta.map(|(slots, _)| slots), cut.suffices), (Some(Vec::new()), Some(1)));
+    }
 }

@@ -78,7 +78,7 @@ pub fn click_event_count(clicks: DataStream<ClickEvent>, options: CountOptions) 
 
 fn backpressure(click: ClickEvent) -> ClickEvent {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    if now.as_secs() / 60 % 2 == 0 {
+    if (now.as_secs() / 60).is_multiple_of(2) {
         std::thread::sleep(Duration::from_millis(100));
     }
     click

@@ -1,7 +1,7 @@
 //! A sink of one's own: rows into MySQL or MariaDB, exactly once, by XA transactions.
 //!
-//! It shows what `TwoPhaseCommitSink` asks for. The connector `jdbc` does the same for any table, and more of it: it also tells a transaction that was lost from
-//! one that was committed long ago.
+//! It shows what `TwoPhaseCommitSink` asks for. The connector `jdbc` does the same for any table, and more of it: it also tells a transaction
+//! that was lost from one that was committed long ago.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Params};

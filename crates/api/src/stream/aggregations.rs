@@ -12,12 +12,12 @@ use crate::{Key, Record, State};
 /// ```
 /// use riverrun::prelude::*;
 ///
+/// let fares = [(1u64, 5, 'x'), (1, 2, 'y'), (1, 9, 'z')];
 /// let env = StreamExecutionEnvironment::new();
-/// let fares = env.from_collection([(1u64, 5, 'x'), (1, 2, 'y'), (1, 9, 'z')]).key_by(|(driver, _, _)| *driver);
-/// let sums = fares.clone().sum(|(_, fare, _)| fare).execute_and_collect("sums")?;
-/// assert_eq!(sums, [(1, 5, 'x'), (1, 7, 'x'), (1, 16, 'x')]);
-/// let cheapest = fares.min_by(|(_, fare, _)| *fare).execute_and_collect("cheapest")?;
-/// assert_eq!(cheapest, [(1, 5, 'x'), (1, 2, 'y'), (1, 2, 'y')]);
+/// let sums = env.from_collection(fares).key_by(|(driver, _, _)| *driver).sum(|(_, fare, _)| fare);
+/// assert_eq!(sums.execute_and_collect("sums")?, [(1, 5, 'x'), (1, 7, 'x'), (1, 16, 'x')]);
+/// let cheapest = env.from_collection(fares).key_by(|(driver, _, _)| *driver).min_by(|(_, fare, _)| *fare);
+/// assert_eq!(cheapest.execute_and_collect("cheapest")?, [(1, 5, 'x'), (1, 2, 'y'), (1, 2, 'y')]);
 /// # Ok::<(), riverrun::Error>(())
 /// ```
 impl<T, K, S> KeyedStream<T, K, S>

@@ -18,6 +18,8 @@ pub(crate) struct Blueprint(Rc<RefCell<Nodes>>);
 
 #[derive(Default)]
 struct Nodes {
+    /// How many nodes earlier jobs had: their streams are not those of the next.
+    spent: usize,
     nodes: Vec<Node>,
     /// What was done wrong where no error could be returned.
     mistakes: Vec<Error>,
@@ -65,12 +67,20 @@ impl Settings {
 }
 
 /// The streams of the nodes that are made.
-pub(crate) struct Made(Vec<Option<Box<dyn Any>>>);
+pub(crate) struct Made {
+    /// The place of the first.
+    first: NodeId,
+    streams: Vec<Box<dyn Any>>,
+}
 
 impl Made {
     /// The stream out of a node.
     pub(crate) fn stream<B: Data>(&self, node: NodeId) -> Result<Stream<B>> {
-        let stream = self.0.get(node).and_then(Option::as_ref).and_then(|stream| stream.downcast_ref::<Stream<B>>());
+        let Some(index) = node.checked_sub(self.first) else {
+            return Err(Error::user("a stream is used of which a job was executed before")
+                .hint("build it again from its source, or give both to one execute()"));
+        };
+        let stream = self.streams.get(index).and_then(|stream| stream.downcast_ref::<Stream<B>>());
         stream.cloned().ok_or_else(|| Error::internal("a stream of other records than its consumer takes"))
     }
 
@@ -128,12 +138,14 @@ impl Blueprint {
     ) -> NodeId {
         let mut nodes = self.0.borrow_mut();
         nodes.nodes.push(Node { settings, make: Box::new(make) });
-        nodes.nodes.len() - 1
+        nodes.spent + nodes.nodes.len() - 1
     }
 
     /// Changes the settings of a node.
     pub(crate) fn settings(&self, node: NodeId, change: impl FnOnce(&mut Settings)) {
-        if let Some(node) = self.0.borrow_mut().nodes.get_mut(node) {
+        let mut nodes = self.0.borrow_mut();
+        let spent = nodes.spent;
+        if let Some(node) = node.checked_sub(spent).and_then(|index| nodes.nodes.get_mut(index)) {
             change(&mut node.settings);
         }
     }
@@ -150,18 +162,19 @@ impl Blueprint {
 
     /// Makes the nodes. Those of the next job come after.
     pub(crate) fn build(&self, graph: &mut JobGraph) -> Result<()> {
-        let Nodes { nodes, mistakes } = self.0.take();
+        let Nodes { spent, nodes, mistakes } = self.0.take();
+        self.0.borrow_mut().spent = spent + nodes.len();
         if let Some(mistake) = mistakes.into_iter().next() {
             return Err(mistake);
         }
         if nodes.is_empty() {
             return Err(Error::user("the program has no streams").hint("add a source and a sink before execute()"));
         }
-        let mut made = Made(Vec::with_capacity(nodes.len()));
+        let mut made = Made { first: spent, streams: Vec::with_capacity(nodes.len()) };
         for Node { settings, make } in nodes {
             let name = settings.name.clone();
             let stream = make(graph, settings.node(), &made).map_err(|error| error.with("operator", name))?;
-            made.0.push(Some(stream));
+            made.streams.push(stream);
         }
         Ok(())
     }

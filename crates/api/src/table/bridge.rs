@@ -194,11 +194,8 @@ pub(super) fn conformed<T: DeserializeOwned>(session: &Session, relation: Relati
 
     let columns = relation.columns();
     let wanted = columns_of::<T>()?;
-    let by_name = !is_single::<T>()?
-        && wanted
-            .iter()
-            .enumerate()
-            .any(|(n, field)| field.name != format!("f{n}") || columns.iter().any(|column| column.name == field.name));
+    // A tuple's fields are called by their places.
+    let by_name = !is_single::<T>()? && wanted.iter().enumerate().any(|(n, field)| field.name != format!("f{n}"));
     let mut items = Vec::with_capacity(wanted.len() + 1);
     for (n, field) in wanted.iter().enumerate() {
         let column = if by_name { columns.iter().find(|column| column.name == field.name) } else { columns.get(n) };

@@ -26,7 +26,7 @@ use crate::stream::{JobClient, NodeId, Settings};
 ///     'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '5')")?;
 /// let sum = env.from("numbers")?.select([col("n").sum().as_("total")]);
 /// let rows = sum.execute()?.collect()?;
-/// assert_eq!(rows.last().map(ToString::to_string).as_deref(), Some("+I[15]"));
+/// assert_eq!(rows.last().map(|row| row.get::<i64>(0)).transpose()?, Some(15));
 /// # Ok::<(), riverrun::Error>(())
 /// ```
 #[derive(Clone)]
@@ -36,12 +36,14 @@ pub struct TableEnvironment {
     pub(super) streams: Option<Streams>,
 }
 
+/// The nodes of streams by their ids, each for as long as the program that it belongs to has not run.
+type Inputs = HashMap<usize, (NodeId, Weak<()>)>;
+
 /// The data streams that tables are made of.
 #[derive(Clone)]
 pub(super) struct Streams {
     pub(super) env: StreamExecutionEnvironment,
-    /// Their nodes by their ids, each for as long as the program that it belongs to has not run.
-    inputs: Rc<RefCell<HashMap<usize, (NodeId, Weak<()>)>>>,
+    inputs: Rc<RefCell<Inputs>>,
     next: Rc<Cell<usize>>,
     /// How many queries became part of the program, for their names.
     attached: Rc<Cell<usize>>,

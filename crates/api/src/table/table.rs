@@ -41,7 +41,7 @@ pub struct Table {
 
 #[derive(Clone)]
 enum State {
-    Planned(Relation),
+    Planned(Box<Relation>),
     /// The first mistake, until it has been told.
     Wrong(Rc<RefCell<Option<Error>>>),
 }
@@ -49,7 +49,7 @@ enum State {
 impl Table {
     pub(super) fn of(env: &TableEnvironment, planned: Result<Relation>) -> Self {
         let state = match planned {
-            Ok(relation) => State::Planned(relation),
+            Ok(relation) => State::Planned(Box::new(relation)),
             Err(error) => State::Wrong(Rc::new(RefCell::new(Some(error)))),
         };
         Self { env: env.clone(), state }
@@ -72,7 +72,7 @@ impl Table {
     /// The next plan. `what` is the call, for errors.
     fn step(self, what: impl Fn() -> String, plan: impl FnOnce(&Session, Relation) -> Result<Relation>) -> Self {
         let State::Planned(relation) = self.state else { return self };
-        let planned = plan(&self.env.session(), relation).map_err(|error| error.with("in", what()));
+        let planned = plan(&self.env.session(), *relation).map_err(|error| error.with("in", what()));
         Self::of(&self.env, planned)
     }
 

@@ -46,7 +46,9 @@ impl KeyedProcessFunction<u64, u64, (u64, i64, u64)> for CountUntilTimer {
     }
 }
 
-fn by_time() -> WatermarkStrategy<u64, riverrun::watermark::BoundedOutOfOrderness, fn(&u64, Option<i64>) -> i64> {
+type ByTime = WatermarkStrategy<u64, riverrun::watermark::BoundedOutOfOrderness, fn(&u64, Option<i64>) -> i64>;
+
+fn by_time() -> ByTime {
     WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|n: &u64, _| i64::try_from(*n).unwrap())
 }
 
@@ -130,4 +132,29 @@ fn the_oracle_of_timers_agrees_when_each_record_has_a_watermark() {
     let told = told.execute_and_collect("timers").unwrap();
     let total: u64 = told.iter().map(|(_, _, count)| count).sum();
     assert_eq!(total, expected(5_000, 3).values().sum::<u64>());
+}
+
+#[test]
+fn a_job_without_checkpoints_goes_on_from_a_savepoint_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers = |env: &StreamExecutionEnvironment| {
+        let source = GeneratorSource::new(|n| n).count(3_000).rate_per_second(2_000.0).parallelism(1);
+        let counted = env.add_source(source, "numbers").uid("numbers").map(|_| (0u64, 1u64)).key_by(|(key, _)| *key);
+        counted.reduce(|(key, a): (u64, u64), (_, b)| (key, a + b)).uid("count")
+    };
+    let env = StreamExecutionEnvironment::new();
+    env.enable_checkpointing(Duration::from_millis(20));
+    numbers(&env).discard();
+    let job = env.execute_async("counting").unwrap();
+    while job.metrics().checkpoints.completed < 2 {
+        std::thread::yield_now();
+    }
+    let savepoint = job.stop_with_savepoint(false, folder.path().to_str()).unwrap();
+    job.wait().unwrap();
+
+    let env = StreamExecutionEnvironment::new();
+    env.set("execution.state-recovery.path", savepoint).unwrap();
+    let counts = numbers(&env).execute_and_collect("counting").unwrap();
+    assert!(counts.first().is_some_and(|(_, count)| *count > 1), "it begins anew: {counts:?}");
+    assert_eq!(counts.last(), Some(&(0, 3_000)));
 }

@@ -9,8 +9,8 @@ mod connectors;
 mod keyed;
 mod measures;
 mod own_sources;
-mod signals;
 mod random_pipelines;
+mod signals;
 mod streams;
 #[cfg(feature = "sql")]
 mod tables;

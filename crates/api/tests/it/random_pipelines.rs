@@ -46,11 +46,23 @@ enum Step {
     Shuffle,
     OwnParallelism(usize),
     OwnThread,
-    Tumbling { keys: u64, size: i64 },
-    Sliding { keys: u64, slide: i64 },
-    Session { keys: u64, gap: i64 },
+    Tumbling {
+        keys: u64,
+        size: i64,
+    },
+    Sliding {
+        keys: u64,
+        slide: i64,
+    },
+    Session {
+        keys: u64,
+        gap: i64,
+    },
     /// Tumbling windows by hand: map state and timers.
-    Timers { keys: u64, size: i64 },
+    Timers {
+        keys: u64,
+        size: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -130,7 +142,9 @@ fn batched(items: Vec<Item>, step: &Step) -> Vec<Item> {
     let by_window = |keys: u64, starts: &dyn Fn(i64) -> Vec<i64>, size: i64| {
         let mut windows: BTreeMap<(u64, i64), Vec<Item>> = BTreeMap::new();
         for item in &items {
-            starts(item.time).into_iter().for_each(|start| windows.entry((item.key % keys, start)).or_default().push(*item));
+            starts(item.time)
+                .into_iter()
+                .for_each(|start| windows.entry((item.key % keys, start)).or_default().push(*item));
         }
         windows.into_iter().map(|((key, start), items)| together(start + size - 1, key, items)).collect()
     };

@@ -15,7 +15,7 @@ fn runs_until_it_is_told_to_stop() {
     let numbers = GeneratorSource::new(|n| n).rate_per_second(100.0);
     let numbers = env.add_source(numbers, "numbers").map(|n| {
         if n == 10 {
-            println!("running");
+            println!("the job runs");
         }
         n
     });
@@ -33,7 +33,7 @@ fn sigterm_ends_a_job_in_order_and_the_program_goes_on() {
         .unwrap();
     let mut output = BufReader::new(program.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.contains("running") {
+    while !line.contains("the job runs") {
         line.clear();
         assert!(output.read_line(&mut line).unwrap() > 0, "the program ended early");
     }

@@ -88,6 +88,10 @@ fn each_exchange_brings_every_record_where_it_belongs() {
         }
     }
 
+    fn of(n: i64, subtasks: usize) -> usize {
+        usize::try_from(n).unwrap() % subtasks
+    }
+
     let run = |exchange: fn(DataStream<i64>) -> DataStream<i64>| {
         let env = StreamExecutionEnvironment::new();
         let stream = exchange(env.from_sequence(0, 9_999)).map_with(Subtask::default()).set_parallelism(3);
@@ -96,8 +100,8 @@ fn each_exchange_brings_every_record_where_it_belongs() {
         all
     };
     let numbers = |all: &[(usize, i64)]| all.iter().map(|(_, n)| *n).collect::<Vec<_>>();
-    let custom = run(|stream| stream.partition_custom(|n: &i64, subtasks| (*n as usize) % subtasks, |n| *n));
-    assert!(custom.iter().all(|(subtask, n)| *subtask == (*n as usize) % 3));
+    let custom = run(|stream| stream.partition_custom(|n: &i64, subtasks| of(*n, subtasks), |n| *n));
+    assert!(custom.iter().all(|(subtask, n)| *subtask == of(*n, 3)));
     for exchange in [DataStream::rebalance, DataStream::shuffle, DataStream::rescale, DataStream::global] {
         assert_eq!(numbers(&run(exchange)), (0..10_000).collect::<Vec<_>>());
     }
@@ -121,6 +125,13 @@ fn mistakes_are_told_before_anything_runs() {
 
     let error = env.set("execution.checkpointing.intervall", "1 s").map(drop).unwrap_err().to_string();
     assert!(error.contains("did you mean 'execution.checkpointing.interval'"), "{error}");
+
+    let env = StreamExecutionEnvironment::new();
+    let (one, other) = (env.from_sequence(1, 2), env.from_sequence(1, 2));
+    assert_eq!(one.execute_and_collect("the first job").unwrap(), [1, 2]);
+    let error = other.execute_and_collect("a stream of the first job").unwrap_err().to_string();
+    assert!(error.contains("a job was executed before"), "{error}");
+    assert_eq!(env.from_sequence(3, 3).execute_and_collect("the second job").unwrap(), [3]);
 
     let env = StreamExecutionEnvironment::new();
     let tag = OutputTag::<i64>::new("side");

@@ -168,7 +168,7 @@ fn a_table_has_the_plan_of_the_same_query_in_sql() {
             "SELECT FLOOR(bid_time TO MINUTE) AS m, CAST(price AS BIGINT) AS p FROM bids",
         ),
         (bids().select([col("item")]).distinct(), "SELECT DISTINCT item FROM bids"),
-        (bids().union_all(&bids()), "SELECT * FROM bids UNION ALL SELECT * FROM bids"),
+        (bids().select([all()]).union_all(&bids().select([all()])), "SELECT * FROM bids UNION ALL SELECT * FROM bids"),
         (
             bids().select([col("item").in_(["a", "b"]).then(1, 2).as_("x"), col("price").between(3, 7).as_("y")]),
             "SELECT CASE WHEN item IN ('a', 'b') THEN 1 ELSE 2 END AS x, price BETWEEN 3 AND 7 AS y FROM bids",

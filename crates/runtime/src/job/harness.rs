@@ -32,11 +32,14 @@ pub struct Harness {
     nodes: Vec<NodeIdentity>,
     chains: BTreeMap<(usize, usize), Chain>,
     now: Arc<AtomicI64>,
-    frozen: Arc<Mutex<Vec<(usize, Vec<NodeState>)>>>,
+    frozen: Arc<Mutex<Vec<Acknowledged>>>,
     wants_full: Vec<Arc<AtomicBool>>,
     snapshots: u64,
     has_ended: bool,
 }
+
+/// A subtask's index, and what it froze.
+type Acknowledged = (usize, Vec<NodeState>);
 
 /// Where what is given to an input goes.
 struct Input {

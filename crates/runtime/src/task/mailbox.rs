@@ -50,7 +50,8 @@ pub(crate) struct Mail {
     pub(crate) assigned: bool,
     /// No split follows.
     pub(crate) no_more_splits: bool,
-    pub(crate) barriers: Vec<(Barrier, AfterBarrier)>,
+    /// Barriers, each with how many of the splits came before it: what came after it is not in its checkpoint, as that does not know it.
+    pub(crate) barriers: Vec<(Barrier, AfterBarrier, usize)>,
     /// The youngest checkpoint that is complete.
     pub(crate) completed: Option<CheckpointId>,
     pub(crate) stop: bool,
@@ -67,7 +68,7 @@ impl Mailbox {
     }
 
     pub(crate) fn barrier(&self, barrier: Barrier, after: AfterBarrier) {
-        self.post(|state| state.mail.barriers.push((barrier, after)));
+        self.post(|state| state.mail.barriers.push((barrier, after, state.mail.splits.len())));
     }
 
     /// A checkpoint is complete.
@@ -124,5 +125,25 @@ impl Mailbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_barrier_tells_which_splits_came_before_it() {
+        let split = |id: &str| AssignedSplit { split: Split { id: id.into(), position: Vec::new() }, watermark: None };
+        let barrier = |checkpoint| Barrier { checkpoint: CheckpointId(checkpoint) };
+        let mailbox = Mailbox::default();
+        mailbox.barrier(barrier(1), AfterBarrier::Rows);
+        mailbox.assign(vec![split("a"), split("b")], false);
+        mailbox.barrier(barrier(2), AfterBarrier::Rows);
+        mailbox.assign(vec![split("c")], true);
+        let mail = mailbox.take().unwrap();
+        let before: Vec<usize> = mail.barriers.iter().map(|(_, _, before)| *before).collect();
+        assert_eq!((before, mail.splits.len()), (vec![0, 2], 3));
     }
 }

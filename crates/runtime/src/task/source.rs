@@ -225,30 +225,14 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
     /// Does what the mailbox says; how the task ends, if it does.
     fn read_mail(&mut self) -> Result<Option<Next>> {
         let mail = self.mailbox.take()?;
-        if !mail.splits.is_empty() {
-            let last_rows = self.idleness.as_ref().map_or(Duration::ZERO, |idleness| idleness.now);
-            let mut restored = Vec::new();
-            for AssignedSplit { split, watermark } in &mail.splits {
-                let (input, changes) = self.watermarks.add();
-                let state = SplitState { input, last_rows, watermark: *watermark };
-                self.splits.insert(Arc::clone(&split.id), state);
-                restored.extend(watermark.map(|watermark| (input, watermark)));
-                pass_on(changes, &mut *self.link)?;
-            }
-            for (input, watermark) in restored {
-                pass_on(self.watermarks.watermark(input, watermark), &mut *self.link)?;
-            }
-            self.reader.add_splits(mail.splits.into_iter().map(|assigned| assigned.split).collect())?;
-        }
-        self.assigned |= mail.assigned;
-        self.no_more_splits |= mail.no_more_splits;
-        if self.assigned && self.splits.is_empty() && !self.no_more_splits {
-            pass_on(self.watermarks.evaluate(), &mut *self.link)?;
-        }
         if let Some(checkpoint) = mail.completed {
             self.completed(checkpoint)?;
         }
-        for (barrier, after) in mail.barriers {
+        let (mut splits, mut added) = (mail.splits, 0);
+        for (barrier, after, before) in mail.barriers {
+            let later = splits.split_off(before.saturating_sub(added).min(splits.len()));
+            added = before;
+            self.add_splits(std::mem::replace(&mut splits, later))?;
             if after == (AfterBarrier::End { drain: true }) {
                 self.end_event_time()?;
             }
@@ -257,7 +241,32 @@ impl<'a, B0: Data, B: Data> SourceTask<'a, B0, B> {
                 return Ok(Some(Next::Cut(barrier.checkpoint)));
             }
         }
+        self.add_splits(splits)?;
+        self.assigned |= mail.assigned;
+        self.no_more_splits |= mail.no_more_splits;
+        if self.assigned && self.splits.is_empty() && !self.no_more_splits {
+            pass_on(self.watermarks.evaluate(), &mut *self.link)?;
+        }
         Ok(mail.stop.then_some(Next::Stopped))
+    }
+
+    fn add_splits(&mut self, splits: Vec<AssignedSplit>) -> Result<()> {
+        if splits.is_empty() {
+            return Ok(());
+        }
+        let last_rows = self.idleness.as_ref().map_or(Duration::ZERO, |idleness| idleness.now);
+        let mut restored = Vec::new();
+        for AssignedSplit { split, watermark } in &splits {
+            let (input, changes) = self.watermarks.add();
+            let state = SplitState { input, last_rows, watermark: *watermark };
+            self.splits.insert(Arc::clone(&split.id), state);
+            restored.extend(watermark.map(|watermark| (input, watermark)));
+            pass_on(changes, &mut *self.link)?;
+        }
+        for (input, watermark) in restored {
+            pass_on(self.watermarks.watermark(input, watermark), &mut *self.link)?;
+        }
+        self.reader.add_splits(splits.into_iter().map(|assigned| assigned.split).collect())
     }
 
     /// Asks the reader for rows; only if there are none at once does it wait for them, as that time is idle. Answers

@@ -68,7 +68,7 @@ pub type ExternalStreams<'a> = &'a dyn Fn(&mut JobGraph, usize) -> Result<Stream
 /// What a statement is to a program.
 pub enum Planned {
     /// A query.
-    Query(Relation),
+    Query(Box<Relation>),
     /// INSERT, or a statement set.
     Insertions(Vec<Insertion>),
     /// Anything else.
@@ -344,7 +344,7 @@ impl Session {
     pub fn plan(&self, step: &Step) -> Result<Planned> {
         let planned = match &step.statement.kind {
             StatementKind::Query(query) => {
-                Planner::new(&self.catalog, &step.hints).query(query).map(|rel| Planned::Query(Relation(rel)))
+                Planner::new(&self.catalog, &step.hints).query(query).map(|rel| Planned::Query(Box::new(Relation(rel))))
             }
             StatementKind::Insert(insert) => self.planned_insertions(std::slice::from_ref(&**insert), &step.hints),
             StatementKind::StatementSet(inserts) => self.planned_insertions(inserts, &step.hints),

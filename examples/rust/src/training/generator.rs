@@ -54,7 +54,7 @@ fn part(ride: u64, what: u64) -> f32 {
 
 /// How long a ride takes, in steps: few take longer than two hours.
 fn duration(ride: u64) -> u64 {
-    if mixed(ride, 1) % 100 == 0 { 361 + mixed(ride, 2) % (LONGEST - 361) } else { 6 + mixed(ride, 2) % 120 }
+    if mixed(ride, 1).is_multiple_of(100) { 361 + mixed(ride, 2) % (LONGEST - 361) } else { 6 + mixed(ride, 2) % 120 }
 }
 
 fn time(step: u64) -> i64 {
@@ -81,13 +81,14 @@ fn driver(ride: u64) -> i64 {
 }
 
 fn fare(ride: u64) -> TaxiFare {
-    let (tip, tolls) = ((part(ride, 10) * 40.0).round() / 4.0, if mixed(ride, 11) % 10 == 0 { 5.5 } else { 0.0 });
+    let (tip, tolls) =
+        ((part(ride, 10) * 40.0).round() / 4.0, if mixed(ride, 11).is_multiple_of(10) { 5.5 } else { 0.0 });
     TaxiFare {
         ride_id: i64::try_from(ride).unwrap_or(0) + 1,
         taxi_id: 2_013_000_000 + i64::try_from(mixed(ride, 8) % 1_000).unwrap_or(0),
         driver_id: driver(ride),
         start_time: time(ride),
-        payment_type: if mixed(ride, 12) % 2 == 0 { "CARD" } else { "CASH" }.to_owned(),
+        payment_type: if mixed(ride, 12).is_multiple_of(2) { "CARD" } else { "CASH" }.to_owned(),
         tip,
         tolls,
         total_fare: tip + tolls + 2.5 + (part(ride, 13) * 120.0).round() / 4.0,

@@ -40,19 +40,18 @@ fn wrong_credentials_are_told_and_right_ones_work() {
     assert_eq!(Reading::start(&right).take(1), ["1|n1"]);
 
     let wrong = with(user, "wrong");
-    let mut errors = Vec::new();
-    errors.push(match Reading::try_start(&wrong) {
+    let read = match Reading::try_start(&wrong) {
         Err(error) => error,
         Ok(mut reading) => reading.error(),
-    });
-    errors.push(match try_writer(&wrong) {
+    };
+    let written = match try_writer(&wrong) {
         Err(error) => error,
-        Ok(mut writer) => writer
-            .write(batch(&wrong, &["1|n1"]))
-            .and_then(|()| writer.flush(riverrun_connect::Flush::End))
-            .unwrap_err(),
-    });
-    for error in errors {
+        Ok(mut writer) => {
+            let outcome = writer.write(batch(&wrong, &["1|n1"]));
+            outcome.and_then(|()| writer.flush(riverrun_connect::Flush::End)).unwrap_err()
+        }
+    };
+    for error in [read, written] {
         let text = error.to_string();
         assert!(text.contains("access key") && !text.contains("wrong"), "{text}");
     }

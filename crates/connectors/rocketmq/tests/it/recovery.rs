@@ -48,7 +48,7 @@ fn messages_that_are_gone_fail_the_job_unless_the_user_wants_to_go_on() {
     let (mut fails, mut begins, mut ends) =
         (Reading::start(&at("fail")), Reading::start(&at("earliest")), Reading::start(&at("latest")));
     let error = fails.error().to_string();
-    for part in ["are not there", "offset: 100", &queue.to_string(), "scan.lost-messages"] {
+    for part in ["are not there", "offset: 100", topic.as_str(), "scan.lost-messages"] {
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(begins.take_exactly(5), rows(0..5));
