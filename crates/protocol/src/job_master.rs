@@ -192,7 +192,7 @@ enum Aim {
 }
 
 impl JobMaster {
-    /// A job that has not started. Without checkpoints there is no log to take over and nothing to recover.
+    /// A job that has not started. Without checkpoints, taken or to start from, there is no log to take over and nothing to recover.
     pub fn new(strategy: RestartStrategy, has_checkpoints: bool) -> Self {
         Self {
             restarts: Restarts::new(strategy),

@@ -4,3 +4,4 @@
 pub mod clicks;
 pub mod mysql;
 pub mod training;
+pub mod transactions;

@@ -155,6 +155,6 @@ fn a_job_without_checkpoints_goes_on_from_a_savepoint_too() {
     let env = StreamExecutionEnvironment::new();
     env.set("execution.state-recovery.path", savepoint).unwrap();
     let counts = numbers(&env).execute_and_collect("counting").unwrap();
-    assert!(counts.first().is_some_and(|(_, count)| *count > 1), "it begins anew: {counts:?}");
+    assert!(counts.first().is_some_and(|(_, count)| *count > 1), "it begins anew: {:?}", counts.first());
     assert_eq!(counts.last(), Some(&(0, 3_000)));
 }

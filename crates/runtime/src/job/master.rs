@@ -83,8 +83,8 @@ pub(crate) fn start(graph: JobGraph) -> Result<JobHandle> {
     let shared = Arc::new(JobShared::new(graph.name.clone(), id));
     let (messages, inbox) = channel();
     let control = JobControl { shared: Arc::clone(&shared), messages: messages.clone() };
-    let has_log = graph.settings.checkpointing.is_some();
-    let machine = JobMaster::new(graph.settings.restart.clone(), has_log);
+    // One that takes no checkpoints may still go on from one.
+    let machine = JobMaster::new(graph.settings.restart.clone(), durable.is_some());
     let name = format!("{} (master)", graph.name);
     let job = Job { graph: Arc::new(graph), nodes, sinks, durable, shared, messages, clock: Instant::now() };
     let master = Master {

@@ -5,4 +5,5 @@ mod clicks;
 mod kafka_to_mysql;
 mod provinces;
 mod training;
+mod transactions;
 mod word_count;
