@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod explain;
+#[cfg(feature = "http")]
 mod failover;
 mod inspect;
 mod list;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     /// End a running job at once
     Cancel(steering::CancelArgs),
     /// Read what could not be delivered by HTTP, and send it again
+    #[cfg(feature = "http")]
     Failover(failover::FailoverArgs),
     /// List the options of a connector or format, or the settings
     Options(options::OptionsArgs),
@@ -61,6 +63,7 @@ impl Command {
             Self::Checkpoint(args) => args.run(),
             Self::Stop(args) => args.run(),
             Self::Cancel(args) => args.run(),
+            #[cfg(feature = "http")]
             Self::Failover(args) => args.run(screen),
             Self::Options(args) => args.run(),
             Self::Completions(args) => args.run(),
