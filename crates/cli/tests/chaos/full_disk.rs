@@ -22,6 +22,7 @@ exit $code
 
 /// Runs a job whose checkpoints and files are in these folders; fills the disk in the middle, and makes room when the job has told of it.
 fn run(checkpoints: &str, out: &str) {
+    let _turn = crate::turn();
     let folder = temp_folder();
     std::fs::create_dir(folder.path().join("small")).unwrap();
     std::fs::write(folder.path().join("wrapper.sh"), WRAPPER).unwrap();

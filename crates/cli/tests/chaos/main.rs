@@ -41,10 +41,15 @@ struct World {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// One test after another: each is to be killed in the middle of something, and not by its neighbours' load.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl World {
     fn new() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let (kafka, mariadb, postgres) = (KafkaServer::start(), MariaDb::start(), Postgres::start());
         mariadb.execute("CREATE TABLE test.chaos (k VARCHAR(20) PRIMARY KEY, n BIGINT, total BIGINT) ENGINE=InnoDB");
         postgres.execute("CREATE TABLE chaos (id BIGINT, k VARCHAR(20))");

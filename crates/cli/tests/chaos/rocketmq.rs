@@ -136,6 +136,7 @@ END;
 
 #[test]
 fn nothing_is_lost_or_doubled_in_rocketmq_however_often_the_process_or_a_broker_is_killed() {
+    let _turn = crate::turn();
     let number =
         |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (kills, seed) = (number("RIVERRUN_CHAOS_KILLS", 30), number("RIVERRUN_CHAOS_SEED", fastrand::u64(..)));
