@@ -20,6 +20,7 @@
 mod error;
 mod hbase;
 mod hdfs;
+mod java;
 mod kafka;
 mod keeper;
 mod mariadb;

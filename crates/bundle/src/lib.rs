@@ -2,7 +2,7 @@
 //!
 //! Those that need a client library stand behind a feature of their own (`kafka`, `jdbc`, `http`, `rocketmq`), on by default.
 
-use riverrun_connect::{Connector, Connectors};
+use riverrun_connect::{Connector, Connectors, LeftOut};
 
 /// What the connector `http` could not deliver, and how it is sent again.
 #[cfg(feature = "http")]
@@ -30,8 +30,21 @@ pub fn connectors() -> Connectors {
         #[cfg(feature = "rocketmq")]
         &riverrun_rocketmq::ROCKETMQ,
     ];
-    Connectors::new(list.to_vec())
+    Connectors::new(list.to_vec()).with_left_out(LEFT_OUT)
 }
+
+const LEFT_OUT: &[LeftOut] = &[
+    #[cfg(not(feature = "kafka"))]
+    LeftOut { name: "kafka", feature: "kafka" },
+    #[cfg(not(feature = "kafka"))]
+    LeftOut { name: "upsert-kafka", feature: "kafka" },
+    #[cfg(not(feature = "jdbc"))]
+    LeftOut { name: "jdbc", feature: "jdbc" },
+    #[cfg(not(feature = "http"))]
+    LeftOut { name: "http", feature: "http" },
+    #[cfg(not(feature = "rocketmq"))]
+    LeftOut { name: "rocketmq", feature: "rocketmq" },
+];
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The counter of this name (`numRecordsInErrors`), made at the first call.
+    /// The counter of this name (`numRecordsInErrors`), made at the first call. Labels may stand behind it, as Prometheus writes them:
+    /// `destinationDown{destination="http://a"}`; the same goes for the names of [`Measures`].
     pub fn counter(&self, name: &'static str) -> Counter {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
     }

@@ -16,7 +16,7 @@ mod two_phase;
 mod write_ahead;
 
 pub use cancellation::Cancellation;
-pub use connector::{Connector, Connectors, MetadataKey, OpenSink, OpenSource};
+pub use connector::{Connector, Connectors, LeftOut, MetadataKey, OpenSink, OpenSource};
 pub use context::{JobContext, MetadataColumn, TableContext, TaskContext};
 pub use counter::{Counter, Counters};
 pub use io::io_runtime;

@@ -2,20 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use super::Ports;
 use crate::error::{Context, Result};
-use crate::install::{cached, program_of};
-use crate::system::run;
+use crate::install::cached;
+use crate::java::{class_path, fetch_jars, java, short_lived};
 
 /// Built for Hadoop 3; the plain 2.6.x are built for Hadoop 2.
 const VERSION: &str = "2.6.4-hadoop3";
 
 const MASTER: &str = "org.apache.hadoop.hbase.master.HMaster";
-
-const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// An installed HBase.
 pub(super) struct Program {
@@ -25,56 +21,26 @@ pub(super) struct Program {
 
 /// The server, fetched if it is not there: 64 MB, a minute.
 pub(super) fn installed() -> Result<Program> {
-    let java = program_of("java", &["openjdk-17-jre-headless"])?;
-    let folder = cached(&format!("hbase-{VERSION}"), fetch)?;
+    let java = java()?;
+    let folder = cached(&format!("hbase-{VERSION}"), |folder| {
+        fetch_jars(folder, include_str!("pom.xml"), &format!("hbase.version={VERSION}"))
+    })?;
     Ok(Program { folder, java })
-}
-
-fn fetch(folder: &Path) -> Result<()> {
-    let maven = program_of("mvn", &["maven", "openjdk-17-jdk-headless"])?;
-    let pom = folder.join("pom.xml");
-    write(&pom, include_str!("pom.xml"))?;
-    let mut command = Command::new(maven);
-    command
-        // -U: Maven remembers for a day that a download failed
-        .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-Dhbase.version={VERSION}"))
-        .arg(format!("-DoutputDirectory={}", folder.join("lib").display()))
-        .arg("-f")
-        .arg(&pom);
-    run(&mut command, MAVEN_LIMIT, &folder.join("install.log"))
 }
 
 impl Program {
     /// The command line of a server that lives in `folder`.
     pub(super) fn command(&self, folder: &Path) -> Vec<String> {
         let mut words = vec![self.java.display().to_string()];
-        words.extend(
-            [
-                "-Xmx256m",
-                "-Xss512k",
-                // a short life on few cores: no compiler for the long run, no threads for the collector
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-XX:-UsePerfData",
-                "--add-opens",
-                "java.base/java.nio=ALL-UNNAMED",
-            ]
-            .map(str::to_owned),
-        );
+        words.extend(short_lived(256));
+        words.extend(["--add-opens", "java.base/java.nio=ALL-UNNAMED"].map(str::to_owned));
         words.extend([format!("-Driverrun.folder={}", folder.display()), MASTER.to_owned(), "start".to_owned()]);
         words
     }
 
     /// Settings first, then every jar.
     pub(super) fn class_path(&self, conf: &Path) -> Result<String> {
-        let lib = self.folder.join("lib");
-        let mut jars = vec![conf.display().to_string()];
-        for entry in fs::read_dir(&lib).doing(|| format!("read {}", lib.display()))? {
-            jars.push(entry.doing(|| format!("read {}", lib.display()))?.path().display().to_string());
-        }
-        jars[1..].sort();
-        Ok(jars.join(":"))
+        class_path(&self.folder, Some(conf))
     }
 }
 

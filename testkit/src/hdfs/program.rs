@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use super::Ports;
 use crate::error::{Context, Result};
-use crate::install::{cached, copy_folder, program_of};
+use crate::install::{cached, copy_folder};
+use crate::java::{class_path, fetch_jars, java, short_lived};
 use crate::system::run;
 
 const VERSION: &str = "3.4.3";
 
 pub(super) const NAME_NODE: &str = "org.apache.hadoop.hdfs.server.namenode.NameNode";
 pub(super) const DATA_NODE: &str = "org.apache.hadoop.hdfs.server.datanode.DataNode";
-
-const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// An installed Hadoop.
 pub(super) struct Program {
@@ -25,31 +24,16 @@ pub(super) struct Program {
 
 /// The servers, fetched if they are not there: 65 MB, a minute.
 pub(super) fn installed() -> Result<Program> {
-    let java = program_of("java", &["openjdk-17-jre-headless"])?;
+    let java = java()?;
     let folder = cached(&format!("hdfs-{VERSION}"), |folder| {
         let program = Program { folder: folder.to_owned(), java: java.clone() };
-        program.fetch()?;
+        fetch_jars(folder, include_str!("pom.xml"), &format!("hadoop.version={VERSION}"))?;
         program.format()
     })?;
     Ok(Program { folder, java })
 }
 
 impl Program {
-    fn fetch(&self) -> Result<()> {
-        let maven = program_of("mvn", &["maven", "openjdk-17-jdk-headless"])?;
-        let pom = self.folder.join("pom.xml");
-        write(&pom, include_str!("pom.xml"))?;
-        let mut command = Command::new(maven);
-        command
-            // -U: Maven remembers for a day that a download failed
-            .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-Dhadoop.version={VERSION}"))
-            .arg(format!("-DoutputDirectory={}", self.folder.join("lib").display()))
-            .arg("-f")
-            .arg(&pom);
-        run(&mut command, MAVEN_LIMIT, &self.log())
-    }
-
     /// Formats a name node's folder once; a name node begins with a copy, and saves a JVM's start.
     fn format(&self) -> Result<()> {
         let folder = self.folder.join("formatting");
@@ -75,30 +59,14 @@ impl Program {
     /// The command line of the node that lives in `folder`.
     pub(super) fn command(&self, folder: &Path, class: &str) -> Vec<String> {
         let mut words = vec![self.java.display().to_string()];
-        words.extend(
-            [
-                "-Xmx256m",
-                "-Xss512k",
-                // a short life on few cores: no compiler for the long run, no threads for the collector
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-XX:-UsePerfData",
-            ]
-            .map(str::to_owned),
-        );
+        words.extend(short_lived(256));
         words.extend([format!("-Driverrun.folder={}", folder.display()), class.to_owned()]);
         words
     }
 
     /// Settings first, then every jar.
     pub(super) fn class_path(&self, conf: &Path) -> Result<String> {
-        let lib = self.folder.join("lib");
-        let mut jars = vec![conf.display().to_string()];
-        for entry in fs::read_dir(&lib).doing(|| format!("read {}", lib.display()))? {
-            jars.push(entry.doing(|| format!("read {}", lib.display()))?.path().display().to_string());
-        }
-        jars[1..].sort();
-        Ok(jars.join(":"))
+        class_path(&self.folder, Some(conf))
     }
 
     fn log(&self) -> PathBuf {

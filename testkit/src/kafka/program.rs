@@ -9,7 +9,8 @@ use rustix::process::Signal;
 
 use super::Ports;
 use crate::error::{Context, Error, Result};
-use crate::install::{cached, copy_folder, program_of};
+use crate::install::{cached, copy_folder};
+use crate::java::{class_path, fetch_jars, java, short_lived};
 use crate::keeper::Run;
 use crate::system::{Process, run, tail};
 use crate::wait::poll;
@@ -33,8 +34,6 @@ impl KafkaVersion {
     }
 }
 
-const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
-
 /// Sixteen bytes in Kafka's base 64; every broker may have the same, since none ever meets another.
 const CLUSTER_ID: &str = "cml2ZXJydW4tdGVzdHM";
 
@@ -47,7 +46,7 @@ pub(super) struct Program {
 
 /// The broker, fetched if it is not there: 54 MB, half a minute.
 pub(super) fn installed(version: KafkaVersion) -> Result<Program> {
-    let java = program_of("java", &["openjdk-17-jre-headless"])?;
+    let java = java()?;
     let folder = cached(&format!("kafka-{}", version.number()), |folder| {
         let program = Program { version, folder: folder.to_owned(), java: java.clone() };
         program.fetch()?;
@@ -59,20 +58,10 @@ pub(super) fn installed(version: KafkaVersion) -> Result<Program> {
 
 impl Program {
     fn fetch(&self) -> Result<()> {
-        let maven = program_of("mvn", &["maven", "openjdk-17-jdk-headless"])?;
-        let pom = self.folder.join("pom.xml");
-        write(&pom, include_str!("pom.xml"))?;
         write(&self.folder.join("log4j2.properties"), include_str!("log4j2.properties"))?;
         write(&self.folder.join("log4j.properties"), include_str!("log4j.properties"))?;
-        let mut command = Command::new(maven);
-        command
-            // -U: Maven remembers for a day that a download failed
-            .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-Dkafka.version={}", self.version.number()))
-            .arg(format!("-DoutputDirectory={}", self.folder.join("lib").display()))
-            .arg("-f")
-            .arg(&pom);
-        run(&mut command, MAVEN_LIMIT, &self.log())
+        let version = format!("kafka.version={}", self.version.number());
+        fetch_jars(&self.folder, include_str!("pom.xml"), &version)
     }
 
     /// Formats a data folder once; a broker begins with a copy, and saves a JVM's start.
@@ -146,29 +135,19 @@ impl Program {
     }
 
     fn options(&self, broker: &Path) -> Vec<String> {
-        vec![
-            "-Xms128m".to_owned(),
-            "-Xmx512m".to_owned(),
-            // a short life on few cores: no compiler for the long run, no threads for the collector
-            "-XX:+UseSerialGC".to_owned(),
-            "-XX:TieredStopAtLevel=1".to_owned(),
-            "-XX:-UsePerfData".to_owned(),
+        let mut options = short_lived(512);
+        options.extend([
             format!("-Dkafka.logs.dir={}", broker.display()),
             format!("-Dlog4j2.configurationFile={}", self.folder.join("log4j2.properties").display()),
             // 3.9 brings the successor of log4j 1 with it
             format!("-Dlog4j.configuration=file:{}", self.folder.join("log4j.properties").display()),
-        ]
+        ]);
+        options
     }
 
-    /// Every jar, in one order: the archive of classes is good for that order only.
+    /// Every jar.
     pub(super) fn class_path(&self) -> Result<String> {
-        let lib = self.folder.join("lib");
-        let mut jars = Vec::new();
-        for entry in fs::read_dir(&lib).doing(|| format!("read {}", lib.display()))? {
-            jars.push(entry.doing(|| format!("read {}", lib.display()))?.path().display().to_string());
-        }
-        jars.sort();
-        Ok(jars.join(":"))
+        class_path(&self.folder, None)
     }
 
     fn log(&self) -> PathBuf {

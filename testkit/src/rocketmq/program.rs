@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use crate::error::{Context, Result};
 use crate::install::{cached, program_of};
+use crate::java::{class_path, fetch_jars, java, short_lived};
 use crate::system::run;
 
 const VERSION: &str = "5.3.3";
 
 pub(super) const NAME_SERVER: &str = "org.apache.rocketmq.namesrv.NamesrvStartup";
 pub(super) const BROKER: &str = "org.apache.rocketmq.broker.BrokerStartup";
-
-const MAVEN_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// How long a program of a test's own may run.
 const CLIENT_LIMIT: Duration = Duration::from_secs(300);
@@ -30,47 +29,25 @@ pub(super) struct Program {
 
 /// The servers and Apache's Java client, fetched if they are not there: 80 MB, a minute.
 pub(super) fn installed() -> Result<Program> {
-    let java = program_of("java", &["openjdk-17-jre-headless"])?;
+    let java = java()?;
     let folder = cached(&format!("rocketmq-{VERSION}"), |folder| {
-        Program { folder: folder.to_owned(), java: java.clone() }.fetch()
+        fetch_jars(folder, include_str!("pom.xml"), &format!("rocketmq.version={VERSION}"))
     })?;
     Ok(Program { folder, java })
 }
 
 impl Program {
-    fn fetch(&self) -> Result<()> {
-        let maven = program_of("mvn", &["maven", "openjdk-17-jdk-headless"])?;
-        let pom = self.folder.join("pom.xml");
-        fs::write(&pom, include_str!("pom.xml")).doing(|| format!("write {}", pom.display()))?;
-        let mut command = Command::new(maven);
-        command
-            // -U: Maven remembers for a day that a download failed
-            .args(["-q", "-B", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-Drocketmq.version={VERSION}"))
-            .arg(format!("-DoutputDirectory={}", self.folder.join("lib").display()))
-            .arg("-f")
-            .arg(&pom);
-        run(&mut command, MAVEN_LIMIT, &self.folder.join("install.log"))
-    }
-
     /// The command line of the server that lives in `folder`.
     pub(super) fn command(&self, folder: &Path, class: &str, tls: bool) -> Vec<String> {
-        let heap = if class == BROKER { "-Xmx256m" } else { "-Xmx128m" };
+        let heap = if class == BROKER { 256 } else { 128 };
         // a certificate that the server makes for itself costs three seconds of its start
         let mode = if tls { "permissive" } else { "disabled" };
         let mut words = vec![self.java.display().to_string()];
-        words.extend(
-            [
-                heap,
-                "-Xss512k",
-                // a short life on few cores: no compiler for the long run, no threads for the collector
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-XX:-UsePerfData",
-            ]
-            .map(str::to_owned),
-        );
+        words.extend(short_lived(heap));
         words.push(format!("-Dtls.server.mode={mode}"));
+        if folder.join("tls.properties").exists() {
+            words.push(format!("-Dtls.config.file={}", folder.join("tls.properties").display()));
+        }
         // where it puts its logs
         words.push(format!("-Duser.home={}", folder.display()));
         words.extend([class.to_owned(), "-c".to_owned(), folder.join("conf.properties").display().to_string()]);
@@ -79,13 +56,7 @@ impl Program {
 
     /// Every jar.
     pub(super) fn class_path(&self) -> Result<String> {
-        let lib = self.folder.join("lib");
-        let mut jars = Vec::new();
-        for entry in fs::read_dir(&lib).doing(|| format!("read {}", lib.display()))? {
-            jars.push(entry.doing(|| format!("read {}", lib.display()))?.path().display().to_string());
-        }
-        jars.sort();
-        Ok(jars.join(":"))
+        class_path(&self.folder, None)
     }
 
     /// Runs a Java program of one file with Apache's client on its class path; what it printed. Words of the JVM's own
@@ -113,6 +84,16 @@ impl Program {
 
 pub(super) fn name_server_settings(port: u16) -> String {
     format!("listenPort={port}\nbindAddress=127.0.0.1\n")
+}
+
+/// What makes a server show this certificate, and not one of its own making.
+pub(super) fn tls_settings(certificate: &Path, key: &Path) -> String {
+    format!(
+        "tls.test.mode.enable=false\ntls.server.need.client.auth=none\ntls.server.authClient=false\n\
+        tls.server.certPath={}\ntls.server.keyPath={}\n",
+        certificate.display(),
+        key.display()
+    )
 }
 
 /// The settings of the broker of this letter that lives in `folder`.
