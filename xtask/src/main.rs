@@ -25,7 +25,8 @@ cargo xtask <command>
   bench [crate] [args]     the micro-benchmarks of all crates, or of one
   bench flink [args]       the same SQL on Riverrun and on Apache Flink (benchmarks/run.py)
   docs                     the API's pages, built and checked; prints where they are
-  servers up [name...]     Kafka, MariaDB and PostgreSQL that stay until `down`, for the tests to use too
+  servers up [name...]     servers that stay until `down`, for the tests to use too: kafka, mariadb and postgres unless
+                           named, also rocketmq, hbase, hdfs and s3
   servers status|down      which of them run and where; ends them
   servers install          fetches their programs, and starts nothing
   ci                       what .ci/run runs: lint and test, with a time limit for each phase";
