@@ -2,7 +2,9 @@
 //!
 //! `count`: eight million records of 32 bytes out of memory, through map, filter, key_by and a tumbling window that counts, with parallelism
 //! 1; beside it the same by a loop over the same records with a hash map, of the standard library and of hashbrown. `key_by`: the same
-//! records from one subtask to two, which forget them.
+//! records from one subtask to two, which look their keys up and forget them. `exchange`: the same, but nothing is looked up, beside
+//! `no exchange`, where one subtask does all. `pages`: two million clicks of six pages counted in windows, the page as key by a clone, and
+//! by reference, each also through an exchange to two subtasks.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 use std::collections::HashMap;
@@ -130,6 +132,74 @@ impl KeyedProcessFunction<u64, Order, Order> for Forget {
     }
 }
 
+/// From one subtask to two that forget the records, or to one in the same thread.
+fn forgotten(orders: &Arc<[Order]>, exchange: bool) {
+    let env = StreamExecutionEnvironment::new();
+    env.set_parallelism(if exchange { 2 } else { 1 });
+    let orders = source(&env, orders);
+    if !exchange {
+        orders.discard();
+    } else {
+        // Connected streams that keep no state have the exchange, and look nothing up.
+        let nothing = env.from_collection(Vec::<Order>::new()).key_by(|order| order.customer);
+        let both = orders.key_by(|order| order.customer).connect(nothing);
+        let forget = |order, _: &mut Collector<'_, Order>| {
+            black_box(order);
+        };
+        both.flat_map(forget, |_, _| ()).discard();
+    }
+    env.execute("exchange").unwrap();
+}
+
+#[derive(Clone)]
+struct Click {
+    page: String,
+    time: i64,
+}
+
+const CLICKS: u64 = 2_000_000;
+
+#[derive(Clone)]
+struct Clicks;
+
+impl AggregateFunction for Clicks {
+    type In = Click;
+    type Accumulator = u64;
+    type Out = u64;
+
+    fn create_accumulator(&self) -> u64 {
+        0
+    }
+
+    fn add(&self, _: &Click, count: &mut u64) {
+        *count += 1;
+    }
+
+    fn get_result(&self, count: &u64) -> u64 {
+        *count
+    }
+
+    fn merge(&self, a: u64, b: u64) -> u64 {
+        a + b
+    }
+}
+
+fn clicks(parallelism: usize, by_reference: bool) {
+    let env = StreamExecutionEnvironment::new();
+    env.set_parallelism(parallelism);
+    let page = |n: u64| Click { page: format!("/page/of/a/site/{}", n % 6), time: i64::try_from(n / 100).unwrap() };
+    let strategy =
+        WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|click: &Click, _| click.time);
+    let clicks = env.from_source(GeneratorSource::new(page).count(CLICKS).parallelism(1), strategy, "clicks");
+    let windows = TumblingEventTimeWindows::of(Duration::from_secs(1));
+    if by_reference {
+        clicks.key_by_ref(|click| click.page.as_str()).window(windows).aggregate(Clicks).discard();
+    } else {
+        clicks.key_by(|click| click.page.clone()).window(windows).aggregate(Clicks).discard();
+    }
+    env.execute("pages").unwrap();
+}
+
 fn benchmarks(criterion: &mut Criterion) {
     let orders = orders();
     let mut group = criterion.benchmark_group("stream");
@@ -143,6 +213,14 @@ fn benchmarks(criterion: &mut Criterion) {
         bencher.iter(|| by_hand::<hashbrown::DefaultHashBuilder>(&orders));
     });
     group.bench_function("key_by", |bencher| bencher.iter(|| exchanged(&orders)));
+    group.bench_function("exchange", |bencher| bencher.iter(|| forgotten(&orders, true)));
+    group.bench_function("no exchange", |bencher| bencher.iter(|| forgotten(&orders, false)));
+    group.throughput(Throughput::Elements(CLICKS));
+    for (parallelism, by_reference) in [(1, false), (1, true), (2, false), (2, true)] {
+        let how = if by_reference { "by reference" } else { "by clone" };
+        let name = format!("pages {how}, parallelism {parallelism}");
+        group.bench_function(name, |bencher| bencher.iter(|| clicks(parallelism, by_reference)));
+    }
     group.finish();
 }
 

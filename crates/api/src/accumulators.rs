@@ -34,7 +34,8 @@
 //!
 //! Other than in Flink, an accumulator is not made by the function and then registered, but comes from the
 //! [`RuntimeContext`](crate::functions::RuntimeContext::accumulator): a function is cloned for each subtask, and its accumulator must not be.
-//! They are no state: after a restart they begin anew, so that what is added for a record before the checkpoint, and not again, is missing.
+//! They are no state, here as there: after a restart they begin anew, so that what is added for a record before the checkpoint, and not again, is
+//! missing. What must be right is counted in state.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};

@@ -9,6 +9,12 @@ pub mod filesystem {
     };
 }
 
+/// Calls by HTTP (feature `http`): [`HttpSink`](http::HttpSink).
+#[cfg(feature = "http")]
+pub mod http {
+    pub use crate::sinks::http::HttpSink;
+}
+
 /// MySQL, MariaDB, PostgreSQL and SQLite (feature `jdbc`): [`JdbcSink`](jdbc::JdbcSink).
 #[cfg(feature = "jdbc")]
 pub mod jdbc {

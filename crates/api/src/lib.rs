@@ -45,7 +45,7 @@ use serde::de::DeserializeOwned;
 pub use configuration::ParameterTool;
 pub use riverrun_base::{Error, Kind, Result};
 pub use riverrun_connect as connect;
-pub use riverrun_data::Records;
+pub use riverrun_data::{NO_TIMESTAMP, Records};
 pub use riverrun_runtime::{JobStatus, RestartStrategy};
 pub use stream::{
     AllWindowedStream, AsyncDataStream, BroadcastConnectedStream, BroadcastStream, CoGroup, CoGroupedStreams,
@@ -68,9 +68,9 @@ pub mod prelude {
     pub use crate::functions::{
         AggregateFunction, AsyncFunction, AsyncRetryStrategies, BoxError, BroadcastContext, BroadcastProcessFunction,
         CheckpointedFunction, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,
-        FlatMapFunction, FnResult, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
-        KeyedContext, KeyedProcessFunction, KeyedReadOnlyBroadcastContext, MapFunction, ProcessContext,
-        ProcessFunction, ReadOnlyBroadcastContext, ReduceFunction, RuntimeContext,
+        FlatMapFunction, FnResult, KeySelector, KeyedBroadcastContext, KeyedBroadcastProcessFunction,
+        KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, KeyedReadOnlyBroadcastContext, MapFunction,
+        ProcessContext, ProcessFunction, ReadOnlyBroadcastContext, ReduceFunction, RuntimeContext,
     };
     pub use crate::state::{
         AggregatingState, AggregatingStateDescriptor, BroadcastState, ListState, ListStateDescriptor, MapState,
@@ -101,6 +101,6 @@ pub trait Key: State + Hash + Eq + Debug {}
 impl<T: State + Hash + Eq + Debug> Key for T {}
 
 /// The programs of the guide compile, and do what it says.
-#[cfg(all(doctest, feature = "kafka"))]
+#[cfg(all(doctest, feature = "http", feature = "kafka"))]
 #[doc = include_str!("../../../docs/datastream.md")]
 mod guide {}

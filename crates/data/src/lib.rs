@@ -11,5 +11,5 @@ pub use arrow_type::{arrow_schema, arrow_type, field, type_of_field};
 pub use batch::Batch;
 pub use changelog::ChangelogMode;
 pub use logical_type::{DataType, LogicalType, MAX_LENGTH, RowField};
-pub use records::Records;
+pub use records::{IntoIter as RecordsIntoIter, NO_TIMESTAMP, Records};
 pub use row_kind::RowKind;

@@ -1,6 +1,9 @@
 //! A batch of typed values, for programs in Rust.
 
-/// Values of one type that travel together, each with its event time, or all without.
+/// What stands for the event time of a value that has none, among others that have one: the earliest time there is, as in Flink.
+pub const NO_TIMESTAMP: i64 = i64::MIN;
+
+/// Values of one type that travel together, each with its event time or without.
 ///
 /// ```
 /// use riverrun_data::Records;
@@ -10,12 +13,21 @@
 /// records.set_timestamps(vec![1_000, 2_000]);
 /// assert_eq!(records.timestamp(1), Some(2_000));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Records<T> {
     values: Vec<T>,
-    /// Epoch milliseconds; as many as values, or none.
+    /// Epoch milliseconds, [`NO_TIMESTAMP`] for a value that has none; as many as values, or empty if no value has one.
     timestamps: Vec<i64>,
 }
+
+/// Batches are equal if their values are, and the event time of each.
+impl<T: PartialEq> PartialEq for Records<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values && (0..self.len()).all(|index| self.timestamp(index) == other.timestamp(index))
+    }
+}
+
+impl<T: Eq> Eq for Records<T> {}
 
 impl<T> Default for Records<T> {
     fn default() -> Self {
@@ -36,7 +48,7 @@ impl<T> Records<T> {
         Self { values: Vec::with_capacity(capacity), timestamps: Vec::new() }
     }
 
-    /// Values with the event time of each, in epoch milliseconds; what is missing at the end of `timestamps` repeats the last.
+    /// Values with the event time of each, as [`Self::set_timestamps`] gives them.
     pub fn with_timestamps(values: Vec<T>, timestamps: Vec<i64>) -> Self {
         let mut records = Self::from(values);
         records.set_timestamps(timestamps);
@@ -53,7 +65,7 @@ impl<T> Records<T> {
         self.values.is_empty()
     }
 
-    /// Whether values have event time.
+    /// Whether values may have event time.
     pub fn has_timestamps(&self) -> bool {
         !self.timestamps.is_empty()
     }
@@ -63,7 +75,7 @@ impl<T> Records<T> {
         &self.values
     }
 
-    /// The event times; empty if there are none.
+    /// The event times in epoch milliseconds, [`NO_TIMESTAMP`] for a value that has none; empty if no value has one.
     pub fn timestamps(&self) -> &[i64] {
         &self.timestamps
     }
@@ -71,10 +83,11 @@ impl<T> Records<T> {
     /// The event time of the value at an index, in epoch milliseconds.
     #[inline]
     pub fn timestamp(&self, index: usize) -> Option<i64> {
-        self.timestamps.get(index).copied()
+        self.timestamps.get(index).copied().filter(|timestamp| *timestamp != NO_TIMESTAMP)
     }
 
-    /// Gives all values event times, in place of those they had. What is missing at the end repeats the last; what is too much is left out.
+    /// Gives the values event times in epoch milliseconds, in place of those they had; [`NO_TIMESTAMP`] for one that has none. What is missing at
+    /// the end repeats the last; what is too much is left out.
     pub fn set_timestamps(&mut self, mut timestamps: Vec<i64>) {
         if let Some(last) = timestamps.last().copied() {
             timestamps.resize(self.values.len(), last);
@@ -82,17 +95,25 @@ impl<T> Records<T> {
         self.timestamps = timestamps;
     }
 
-    /// Adds a value. Event times are kept only while every value has one: the first without drops those before it.
+    /// Adds a value, with its event time in epoch milliseconds if it has one.
     #[inline]
     pub fn push(&mut self, value: T, timestamp: Option<i64>) {
         match timestamp {
             Some(timestamp) if self.timestamps.len() == self.values.len() => self.timestamps.push(timestamp),
-            _ => self.timestamps.clear(),
+            None if self.timestamps.is_empty() => {}
+            _ => self.push_mixed(timestamp),
         }
         self.values.push(value);
     }
 
-    /// Its values and their event times, of which there are as many, or none.
+    /// Adds the event time of a value that has one where those before have none, or none where others have one.
+    #[cold]
+    fn push_mixed(&mut self, timestamp: Option<i64>) {
+        self.timestamps.resize(self.values.len(), NO_TIMESTAMP);
+        self.timestamps.push(timestamp.unwrap_or(NO_TIMESTAMP));
+    }
+
+    /// Its values and their event times, as [`Self::timestamps`] tells them.
     pub fn into_parts(self) -> (Vec<T>, Vec<i64>) {
         (self.values, self.timestamps)
     }
@@ -150,13 +171,20 @@ pub struct IntoIter<T> {
     timestamps: std::vec::IntoIter<i64>,
 }
 
+impl<T> IntoIter<T> {
+    /// The values that are still to come.
+    pub fn values(&self) -> &[T] {
+        self.values.as_slice()
+    }
+}
+
 impl<T> Iterator for IntoIter<T> {
     type Item = (T, Option<i64>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let value = self.values.next()?;
-        Some((value, self.timestamps.next()))
+        Some((value, self.timestamps.next().filter(|timestamp| *timestamp != NO_TIMESTAMP)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -178,14 +206,31 @@ mod tests {
     }
 
     #[test]
-    fn event_time_is_of_all_values_or_of_none() {
-        let mut records = Records::default();
-        records.push('a', Some(1));
-        assert!(records.has_timestamps());
-        records.push('b', None);
-        records.push('c', Some(3));
-        assert_eq!(records, Records::from(vec!['a', 'b', 'c']));
+    fn a_value_without_event_time_takes_it_from_no_other() {
+        for times in [[Some(1), None, Some(3)], [None, Some(2), None], [None, None, Some(3)], [Some(1), Some(2), None]]
+        {
+            let mut records = Records::default();
+            times.into_iter().enumerate().for_each(|(value, time)| records.push(value, time));
+            assert!(records.has_timestamps());
+            assert_eq!((0..3).map(|index| records.timestamp(index)).collect::<Vec<_>>(), times);
+            assert_eq!(records.clone().into_iter().map(|(_, time)| time).collect::<Vec<_>>(), times);
+            let mut kept = records.clone();
+            kept.retain(|value| *value != 1);
+            assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(0, times[0]), (2, times[2])]);
+            let (values, timestamps) = records.clone().into_parts();
+            assert_eq!(Records::with_timestamps(values, timestamps), records);
+            records.truncate(1);
+            assert_eq!(records.timestamp(0), times[0]);
+        }
+        let mut without = Records::default();
+        without.push('a', None);
+        assert!(!without.has_timestamps());
+    }
+
+    #[test]
+    fn what_is_missing_of_event_times_repeats_the_last() {
         let padded = Records::with_timestamps(vec![1, 2, 3], vec![7]);
         assert_eq!(padded.timestamps(), [7, 7, 7]);
+        assert_eq!(Records::with_timestamps(vec![1], vec![NO_TIMESTAMP]), Records::from(vec![1]));
     }
 }

@@ -32,6 +32,8 @@ struct State<B> {
     /// The channels that have elements and are not blocked, in the order of their turns.
     ready: VecDeque<usize>,
     consumer_waits: bool,
+    /// The consumer is to look at something else.
+    woken: bool,
     closed: bool,
 }
 
@@ -45,6 +47,9 @@ struct Channel<B> {
 pub(crate) trait GateControl: Send + Sync {
     /// Ends every wait; from now on all sends and receives fail.
     fn close(&self);
+
+    /// Ends the wait of the consumer, or its next one, though there is nothing for it.
+    fn wake(&self);
 
     /// How many elements the queues hold, and how many they may.
     fn fill(&self) -> (usize, usize);
@@ -64,6 +69,7 @@ impl<B> Gate<B> {
             channels: (0..channels).map(channel).collect(),
             ready: VecDeque::with_capacity(channels),
             consumer_waits: false,
+            woken: false,
             closed: false,
         };
         Self {
@@ -83,7 +89,7 @@ impl<B> Gate<B> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next element and its channel; `None` if there is none until `deadline`.
+    /// The next element and its channel; `None` if there is none until `deadline`, or the consumer is woken.
     ///
     /// # Errors
     /// The gate is closed.
@@ -106,7 +112,7 @@ impl<B> Gate<B> {
                 return Ok(Some((channel, element)));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
+            if std::mem::take(&mut state.woken) || left.is_some_and(|left| left.is_zero()) {
                 return Ok(None);
             }
             waiting.get_or_insert_with(|| metrics.wait(Waiting::ForInput));
@@ -205,6 +211,16 @@ impl<B: Send> GateControl for Gate<B> {
             writable.notify_all();
         }
         drop(unread);
+    }
+
+    fn wake(&self) {
+        let mut state = self.lock();
+        state.woken = true;
+        let waits = state.consumer_waits;
+        drop(state);
+        if waits {
+            self.readable.notify_one();
+        }
     }
 
     fn fill(&self) -> (usize, usize) {

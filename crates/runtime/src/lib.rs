@@ -52,7 +52,7 @@ pub use key_groups::{KeyGroupRange, key_group, subtask_of_key_group};
 pub use metrics::{
     CheckpointStatistics, MetricsServer, MetricsSnapshot, OperatorKind, OperatorSnapshot, TaskSnapshot, prometheus_text,
 };
-pub use operator::{EventTime, Operator, OperatorContext, Output, SplitOperator};
+pub use operator::{EventTime, Operator, OperatorContext, Output, SplitOperator, TaskHandle};
 pub use riverrun_checkpoints::{StoreOptions, Stores};
 pub use riverrun_protocol::restart::RestartStrategy;
 pub use riverrun_protocol::{CheckpointId, JobStatus, MAX_WATERMARK, NO_WATERMARK, Timestamp};

@@ -1,9 +1,14 @@
 //! What an operator implements.
 
+use std::fmt;
+use std::sync::Arc;
+
 use riverrun_base::{Error, Result};
 use riverrun_connect::{Cancellation, Counters, JobContext, SplitId, TaskContext};
 use riverrun_protocol::Timestamp;
 
+use crate::gate::GateControl;
+use crate::metrics::{TaskMetrics, Waiting};
 use crate::{Barrier, Clock, KeyGroupRange, Restored, Snapshot, SnapshotRequest};
 
 /// Where an operator puts its results: the next operator of the chain, an exchange, or several of them.
@@ -175,6 +180,41 @@ pub struct OperatorContext {
     pub job: JobContext,
     /// The time of day.
     pub clock: Clock,
+    /// The task that the operator runs in.
+    pub task: TaskHandle,
+}
+
+/// What is said to a task by one of its operators, and by threads that work for it. The default stands for none.
+#[derive(Clone, Default)]
+pub struct TaskHandle {
+    metrics: Option<Arc<TaskMetrics>>,
+    gate: Option<Arc<dyn GateControl>>,
+}
+
+impl TaskHandle {
+    pub(crate) fn new(metrics: Arc<TaskMetrics>, gate: Option<Arc<dyn GateControl>>) -> Self {
+        Self { metrics: Some(metrics), gate }
+    }
+
+    /// Lets the task ask for [`Operator::deadline`] again, from any thread, should it wait for rows. A task that reads from a source looks by
+    /// itself, after some milliseconds.
+    pub fn wake(&self) {
+        if let Some(gate) = &self.gate {
+            gate.wake();
+        }
+    }
+
+    /// Waits, in a call of an operator, for room to go on. The time counts as backpressured, not as busy.
+    pub fn wait_for_room<R>(&self, wait: impl FnOnce() -> R) -> R {
+        let _waiting = self.metrics.as_ref().map(|metrics| metrics.wait(Waiting::ForOutput));
+        wait()
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle").finish_non_exhaustive()
+    }
 }
 
 impl OperatorContext {

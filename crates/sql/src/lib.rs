@@ -37,7 +37,7 @@ pub use functions::{
 };
 pub use plan::TimeAttribute;
 pub use session::{
-    Column, ExternalStreams, InsertJob, Insertion, Outcome, Planned, QueryJob, QueryRows, Relation, RelationColumn,
-    ResultSender, ResultTable, Row, Script, Session, SettingSpec, Step, StreamColumn, StreamInput, TableColumnSpec,
-    TableSpec, converts_implicitly, data_type, setting_specs,
+    COLUMN_WIDTH, Column, ExternalStreams, InsertJob, Insertion, Outcome, Planned, QueryJob, QueryRows, Relation,
+    RelationColumn, ResultSender, ResultTable, Row, Script, Session, SettingSpec, Step, StreamColumn, StreamInput,
+    TableColumnSpec, TableSpec, Tableau, converts_implicitly, data_type, setting_specs,
 };

@@ -4,6 +4,7 @@ mod program;
 mod remoting;
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
@@ -52,11 +53,12 @@ pub struct RocketMqOptions {
     settings: Vec<(String, String)>,
     acl: bool,
     tls: bool,
+    identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Default for RocketMqOptions {
     fn default() -> Self {
-        Self { brokers: 2, settings: Vec::new(), acl: false, tls: false }
+        Self { brokers: 2, settings: Vec::new(), acl: false, tls: false, identity: None }
     }
 }
 
@@ -93,6 +95,13 @@ impl RocketMqOptions {
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
+    }
+
+    /// As [`tls`](Self::tls), with this certificate and its key, PEM files, the key in PKCS#8.
+    #[must_use]
+    pub fn tls_with(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self.tls()
     }
 
     /// Starts them: ended when dropped.
@@ -345,6 +354,9 @@ impl RocketMqServer {
         let program = program::installed()?;
         let start = |server: &Server, class: &str| -> Result<Start> {
             let home = server.folder().display().to_string();
+            if let Some((certificate, key)) = &self.options.identity {
+                server.write("tls.properties", &program::tls_settings(certificate, key))?;
+            }
             Ok(Start {
                 command: program.command(server.folder(), class, self.options.tls),
                 environment: vec![("CLASSPATH", program.class_path()?), ("ROCKETMQ_HOME", home)],

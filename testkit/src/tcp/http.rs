@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub enum Reply {
     Close(Vec<u8>),
     /// Nothing, until the client goes away.
     Silence,
+    /// 200, and what follows goes to this server and back, as a proxy does that was asked to `CONNECT`.
+    Tunnel(SocketAddr),
 }
 
 impl Reply {
@@ -140,13 +142,13 @@ impl HttpServer {
     /// All requests so far, in the order in which they were whole.
     #[must_use]
     pub fn journal(&self) -> Vec<Request> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.journal).clone()
     }
 
     /// How many requests there were.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).len()
+        lock(&self.journal).len()
     }
 
     /// How many connections were open at once at most.
@@ -154,6 +156,10 @@ impl HttpServer {
     pub fn most_open(&self) -> usize {
         self.most_open.load(Ordering::SeqCst)
     }
+}
+
+fn lock(journal: &Mutex<Vec<Request>>) -> MutexGuard<'_, Vec<Request>> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn serve(
@@ -166,7 +172,7 @@ fn serve(
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(mut request) = read(&mut reader, connection)? {
         {
-            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut journal = lock(journal);
             request.number = journal.len();
             journal.push(request.clone());
         }
@@ -179,7 +185,7 @@ fn serve(
             Reply::Answer(status, headers, body) => {
                 // In the journal before the client can know: what it takes for answered is answered there.
                 let mark = |status| {
-                    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut journal = lock(journal);
                     if let Some(entry) = journal.get_mut(request.number) {
                         entry.answered = status;
                     }
@@ -202,6 +208,14 @@ fn serve(
                 return Ok(());
             }
             Reply::Close(bytes) => return (&stream).write_all(&bytes),
+            Reply::Tunnel(to) => {
+                if let Some(entry) = lock(journal).get_mut(request.number) {
+                    entry.answered = 200;
+                }
+                (&stream).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+                super::proxy::join(&stream, to);
+                return Ok(());
+            }
             Reply::Silence | Reply::After(..) => while reader.read(&mut [0; 4096])? > 0 {},
         }
     }

@@ -165,6 +165,13 @@ fn forward(client: &TcpStream, link: &Link) {
     });
 }
 
+/// Joins a client with this server, through which everything passes, until one of them ends.
+pub(super) fn join(client: &TcpStream, server: SocketAddr) {
+    let link = Link::default();
+    link.set(|state| state.target = Some(server));
+    forward(client, &link);
+}
+
 /// Copies one direction; its end is the end of the connection in both.
 fn copy(mut from: &TcpStream, mut to: &TcpStream, passes: impl Fn() -> bool) {
     let mut buffer = vec![0; 65536];

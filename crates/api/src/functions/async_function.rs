@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use riverrun_base::Error;
 
-use super::{FnResult, RuntimeContext};
+use super::{CheckpointedFunction, FnResult, RuntimeContext};
 use crate::Record;
 
 /// Any number of results for each record, each of which is waited for while others are on their way:
@@ -79,6 +79,12 @@ pub trait AsyncFunction<T, O: Record>: Clone + Send + Sync + 'static {
     /// The job fails with this error.
     fn close(&self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`]. Calls are on their way when it is
+    /// written, so it is asked of a clone, and lies behind an `Arc`, which clones share.
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 

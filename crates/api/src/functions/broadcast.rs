@@ -1,6 +1,6 @@
 //! Functions of a stream and of one that is broadcast to all its subtasks.
 
-use super::{Collector, FnResult, KeyedContext, ProcessContext, RuntimeContext, TimerService};
+use super::{CheckpointedFunction, Collector, FnResult, KeyedContext, ProcessContext, RuntimeContext, TimerService};
 use crate::state::{Backend, BroadcastAccess, BroadcastAccessMut, BroadcastStates, KeyedState, StateAccess};
 use crate::stream::OutputTag;
 use crate::{Key, Record};
@@ -95,6 +95,11 @@ pub trait BroadcastProcessFunction<T, B, O: Record>: Clone + Send + Sync + 'stat
     fn close(&mut self) -> FnResult {
         Ok(())
     }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
+    }
 }
 
 /// As [`BroadcastProcessFunction`], on a keyed stream: with state and timers of the keys of its records.
@@ -151,6 +156,11 @@ pub trait KeyedBroadcastProcessFunction<K: Key, T, B, O: Record>: Clone + Send +
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 

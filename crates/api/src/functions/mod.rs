@@ -13,6 +13,7 @@ mod collector;
 mod connected;
 mod context;
 mod error;
+mod key_selector;
 mod process;
 mod simple;
 
@@ -30,5 +31,6 @@ pub use connected::{CoFlatMapFunction, CoMapFunction, CoProcessFunction, KeyedCo
 pub use context::RuntimeContext;
 pub use error::{BoxError, FnResult};
 pub(crate) use error::{at_record, function_failed};
+pub use key_selector::{KeyByRef, KeyRef, KeySelector, SelectedKey};
 pub use process::{KeyedContext, KeyedProcessFunction, ProcessContext, ProcessFunction, TimerService};
 pub use simple::{FilterFunction, FlatMapFunction, MapFunction};

@@ -11,13 +11,14 @@ use crate::functions::{
     BroadcastContext, BroadcastProcessFunction, Collector, ProcessContext, ReadOnlyBroadcastContext, RuntimeContext,
     function_failed,
 };
-use crate::state::{BroadcastStates, MakeMap};
+use crate::state::{BroadcastStates, MakeMap, OperatorLists, with_lists, without_lists};
 use crate::stream::{Both, SideOutputs, Sided};
 
 /// Calls a [`BroadcastProcessFunction`].
 pub(crate) struct BroadcastProcessOperator<F> {
     function: F,
     states: BroadcastStates,
+    lists: OperatorLists,
     subtask: usize,
     first: CoInput,
     second: CoInput,
@@ -41,6 +42,7 @@ impl<F> BroadcastProcessOperator<F> {
         Ok(Self {
             function,
             states,
+            lists: OperatorLists::new(context),
             subtask: context.subtask,
             first: CoInput::first(context.subtask),
             second: CoInput::second(context.subtask),
@@ -94,12 +96,18 @@ where
         Ok(())
     }
 
-    fn snapshot(&mut self, _: SnapshotRequest) -> Result<Option<Snapshot>> {
-        Ok(Some(Snapshot { own: Some(self.states.freeze()), ..Snapshot::default() }))
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
+        let lists = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        Ok(Some(Snapshot { own: Some(with_lists(self.states.freeze(), lists)), ..Snapshot::default() }))
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.states.restore(&restored.own, self.subtask)
+    fn restore(&mut self, mut restored: Restored) -> Result<()> {
+        self.states.restore(&without_lists(&mut restored)?, self.subtask)?;
+        self.lists.restore_alone(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

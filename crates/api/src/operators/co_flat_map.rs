@@ -2,34 +2,34 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_runtime::{OperatorContext, Output};
 
 use super::co_input::CoInput;
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{CoFlatMapFunction, Collector, FnResult, RuntimeContext, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{CheckpointedFunction, CoFlatMapFunction, Collector, FnResult, RuntimeContext, function_failed};
 use crate::stream::Both;
 
 /// Calls a [`CoFlatMapFunction`].
 pub(crate) struct CoFlatMapOperator<F> {
     function: F,
-    lists: OperatorLists,
     first: CoInput,
     second: CoInput,
 }
 
 impl<F> CoFlatMapOperator<F> {
-    pub(crate) fn open<A, B, O: Record>(mut function: F, context: &OperatorContext) -> Result<Self>
+    pub(crate) fn open<A, B, O: Record>(mut function: F, context: &OperatorContext) -> Result<WithLists<Self>>
     where
         F: CoFlatMapFunction<A, B, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        let lists = OperatorLists::new(context);
-        Ok(Self { function, lists, first: CoInput::first(context.subtask), second: CoInput::second(context.subtask) })
+        let operator =
+            Self { function, first: CoInput::first(context.subtask), second: CoInput::second(context.subtask) };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<A, B, O, F> Operator<Both<A, B>, Records<O>> for CoFlatMapOperator<F>
+impl<A, B, O, F> CallsFunction<Both<A, B>, Records<O>> for CoFlatMapOperator<F>
 where
     A: Record,
     B: Record,
@@ -61,21 +61,12 @@ where
         }
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }
 

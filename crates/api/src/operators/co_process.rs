@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use riverrun_base::Result;
-use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_runtime::{Clock, NO_WATERMARK, OperatorContext, Output};
 
 use super::co_input::CoInput;
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{CoProcessFunction, Collector, ProcessContext, RuntimeContext, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{
+    CheckpointedFunction, CoProcessFunction, Collector, FnResult, ProcessContext, RuntimeContext, function_failed,
+};
 use crate::stream::{Both, SideOutputs, Sided};
 
 /// Calls a [`CoProcessFunction`].
 pub(crate) struct CoProcessOperator<F> {
     function: F,
-    lists: OperatorLists,
     first: CoInput,
     second: CoInput,
     watermark: i64,
@@ -27,24 +28,24 @@ impl<F> CoProcessOperator<F> {
         mut function: F,
         context: &OperatorContext,
         read: Arc<[Arc<str>]>,
-    ) -> Result<Self>
+    ) -> Result<WithLists<Self>>
     where
         F: CoProcessFunction<A, B, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self {
+        let operator = Self {
             function,
-            lists: OperatorLists::new(context),
             first: CoInput::first(context.subtask),
             second: CoInput::second(context.subtask),
             watermark: NO_WATERMARK,
             clock: context.clock.clone(),
             sides: SideOutputs::new(read),
-        })
+        };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<A, B, O, F> Operator<Both<A, B>, Sided<O>> for CoProcessOperator<F>
+impl<A, B, O, F> CallsFunction<Both<A, B>, Sided<O>> for CoProcessOperator<F>
 where
     A: Record,
     B: Record,
@@ -80,25 +81,15 @@ where
         self.sides.flush(out)
     }
 
-    fn watermark(&mut self, watermark: i64, _: &mut dyn Output<Sided<O>>) -> Result<()> {
+    fn watermark(&mut self, watermark: i64) {
         self.watermark = watermark;
-        Ok(())
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }

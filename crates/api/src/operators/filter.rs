@@ -2,31 +2,33 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_runtime::{OperatorContext, Output};
 
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{BoxError, FilterFunction, FnResult, RuntimeContext, at_record, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{
+    BoxError, CheckpointedFunction, FilterFunction, FnResult, RuntimeContext, at_record, function_failed,
+};
 
 /// Calls a [`FilterFunction`].
 pub(crate) struct FilterOperator<F> {
     function: F,
-    lists: OperatorLists,
     subtask: usize,
     seen: u64,
 }
 
 impl<F> FilterOperator<F> {
-    pub(crate) fn open<T>(mut function: F, context: &OperatorContext) -> Result<Self>
+    pub(crate) fn open<T>(mut function: F, context: &OperatorContext) -> Result<WithLists<Self>>
     where
         F: FilterFunction<T>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
+        let operator = Self { function, subtask: context.subtask, seen: 0 };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<T: Record, F: FilterFunction<T>> Operator<Records<T>, Records<T>> for FilterOperator<F> {
+impl<T: Record, F: FilterFunction<T>> CallsFunction<Records<T>, Records<T>> for FilterOperator<F> {
     fn process(&mut self, mut batch: Records<T>, out: &mut dyn Output<Records<T>>) -> Result<()> {
         let mut failed: Option<(BoxError, u64)> = None;
         let mut seen = self.seen;
@@ -47,21 +49,12 @@ impl<T: Record, F: FilterFunction<T>> Operator<Records<T>, Records<T>> for Filte
         out.emit(batch)
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Records<T>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }
 

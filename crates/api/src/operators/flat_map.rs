@@ -2,31 +2,33 @@
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_runtime::{OperatorContext, Output};
 
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{Collector, FlatMapFunction, FnResult, RuntimeContext, at_record, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{
+    CheckpointedFunction, Collector, FlatMapFunction, FnResult, RuntimeContext, at_record, function_failed,
+};
 
 /// Calls a [`FlatMapFunction`].
 pub(crate) struct FlatMapOperator<F> {
     function: F,
-    lists: OperatorLists,
     subtask: usize,
     seen: u64,
 }
 
 impl<F> FlatMapOperator<F> {
-    pub(crate) fn open<T, O: Record>(mut function: F, context: &OperatorContext) -> Result<Self>
+    pub(crate) fn open<T, O: Record>(mut function: F, context: &OperatorContext) -> Result<WithLists<Self>>
     where
         F: FlatMapFunction<T, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
+        let operator = Self { function, subtask: context.subtask, seen: 0 };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<T: Record, O: Record, F: FlatMapFunction<T, O>> Operator<Records<T>, Records<O>> for FlatMapOperator<F> {
+impl<T: Record, O: Record, F: FlatMapFunction<T, O>> CallsFunction<Records<T>, Records<O>> for FlatMapOperator<F> {
     fn process(&mut self, batch: Records<T>, mut out: &mut dyn Output<Records<O>>) -> Result<()> {
         let mut collector = Collector::new(&mut out, batch.len());
         for (value, timestamp) in batch {
@@ -39,21 +41,12 @@ impl<T: Record, O: Record, F: FlatMapFunction<T, O>> Operator<Records<T>, Record
         collector.finish()
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }
 

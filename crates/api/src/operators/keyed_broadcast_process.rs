@@ -7,10 +7,10 @@ use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, R
 
 use super::co_input::CoInput;
 use crate::functions::{
-    Collector, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedContext, KeyedReadOnlyBroadcastContext,
-    ProcessContext, RuntimeContext, function_failed,
+    Collector, KeySelector, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedContext,
+    KeyedReadOnlyBroadcastContext, ProcessContext, RuntimeContext, function_failed,
 };
-use crate::state::{Backend, BroadcastStates, MakeMap};
+use crate::state::{Backend, BroadcastStates, MakeMap, OperatorLists, with_lists, without_lists};
 use crate::stream::{Both, SideOutputs, Sided};
 use crate::{Key, Record};
 
@@ -20,6 +20,7 @@ pub(crate) struct KeyedBroadcastProcessOperator<K, S, F> {
     function: F,
     backend: Backend<K>,
     states: BroadcastStates,
+    lists: OperatorLists,
     subtask: usize,
     first: CoInput,
     second: CoInput,
@@ -49,6 +50,7 @@ impl<K: Key, S, F> KeyedBroadcastProcessOperator<K, S, F> {
             function,
             backend,
             states,
+            lists: OperatorLists::new(context),
             subtask: context.subtask,
             first: CoInput::first(context.subtask),
             second: CoInput::second(context.subtask),
@@ -65,7 +67,7 @@ where
     T: Record,
     B: Record,
     O: Record,
-    S: Fn(&T) -> K + Send,
+    S: KeySelector<T, K>,
     F: KeyedBroadcastProcessFunction<K, T, B, O>,
 {
     fn process(&mut self, batch: Both<T, B>, mut out: &mut dyn Output<Sided<O>>) -> Result<()> {
@@ -75,7 +77,7 @@ where
                 let mut collector = Collector::new(&mut out, records.len());
                 for (value, timestamp) in records {
                     self.first.seen += 1;
-                    self.backend.set_key(&(self.selector)(&value))?;
+                    self.backend.select(self.selector.select(&value))?;
                     let (key, state) = self.backend.current()?;
                     collector.set_timestamp(timestamp);
                     let record = KeyedContext { key, timestamp, watermark, now, state, sides: &mut self.sides };
@@ -135,14 +137,20 @@ where
     fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let mut snapshot = self.backend.snapshot(request);
         snapshot.watermark = Some(self.watermark).filter(|watermark| *watermark != NO_WATERMARK);
-        snapshot.own = Some(self.states.freeze());
+        let lists = OperatorLists::snapshot(request, self.function.checkpointed())?;
+        snapshot.own = Some(with_lists(self.states.freeze(), lists));
         Ok(Some(snapshot))
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
+    fn restore(&mut self, mut restored: Restored) -> Result<()> {
         self.watermark = restored.watermark.unwrap_or(NO_WATERMARK);
-        self.states.restore(&restored.own, self.subtask)?;
-        self.backend.restore(&restored)
+        self.states.restore(&without_lists(&mut restored)?, self.subtask)?;
+        self.backend.restore(&restored)?;
+        self.lists.restore(restored, self.function.checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(self.function.checkpointed())
     }
 
     fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {

@@ -6,7 +6,7 @@ use riverrun_base::Result;
 use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
 use super::co_input::CoInput;
-use crate::functions::{Collector, KeyedCoProcessFunction, KeyedContext, RuntimeContext, function_failed};
+use crate::functions::{Collector, KeySelector, KeyedCoProcessFunction, KeyedContext, RuntimeContext, function_failed};
 use crate::state::{Backend, OperatorLists};
 use crate::stream::{Both, SideOutputs, Sided};
 use crate::{Key, Record};
@@ -57,8 +57,8 @@ where
     A: Record,
     B: Record,
     O: Record,
-    S: Fn(&A) -> K + Send,
-    R: Fn(&B) -> K + Send,
+    S: KeySelector<A, K>,
+    R: KeySelector<B, K>,
     F: KeyedCoProcessFunction<K, A, B, O>,
 {
     fn process(&mut self, batch: Both<A, B>, mut out: &mut dyn Output<Sided<O>>) -> Result<()> {
@@ -68,7 +68,7 @@ where
                 let mut collector = Collector::new(&mut out, records.len());
                 for (value, timestamp) in records {
                     self.first.seen += 1;
-                    self.backend.set_key(&(self.selectors.0)(&value))?;
+                    self.backend.select(self.selectors.0.select(&value))?;
                     let (key, state) = self.backend.current()?;
                     collector.set_timestamp(timestamp);
                     let sides = &mut self.sides;
@@ -82,7 +82,7 @@ where
                 let mut collector = Collector::new(&mut out, records.len());
                 for (value, timestamp) in records {
                     self.second.seen += 1;
-                    self.backend.set_key(&(self.selectors.1)(&value))?;
+                    self.backend.select(self.selectors.1.select(&value))?;
                     let (key, state) = self.backend.current()?;
                     collector.set_timestamp(timestamp);
                     let sides = &mut self.sides;

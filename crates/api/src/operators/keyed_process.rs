@@ -6,7 +6,9 @@ use riverrun_base::Result;
 use riverrun_data::Records;
 use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
-use crate::functions::{Collector, KeyedContext, KeyedProcessFunction, RuntimeContext, at_record, function_failed};
+use crate::functions::{
+    Collector, KeySelector, KeyedContext, KeyedProcessFunction, RuntimeContext, at_record, function_failed,
+};
 use crate::state::{Backend, OperatorLists};
 use crate::stream::{SideOutputs, Sided};
 use crate::{Key, Record};
@@ -56,7 +58,7 @@ where
     K: Key,
     T: Record,
     O: Record,
-    S: Fn(&T) -> K + Send,
+    S: KeySelector<T, K>,
     F: KeyedProcessFunction<K, T, O>,
 {
     fn process(&mut self, batch: Records<T>, mut out: &mut dyn Output<Sided<O>>) -> Result<()> {
@@ -64,7 +66,7 @@ where
         let mut collector = Collector::new(&mut out, batch.len());
         for (value, timestamp) in batch {
             self.seen += 1;
-            self.backend.set_key(&(self.selector)(&value))?;
+            self.backend.select(self.selector.select(&value))?;
             let (key, state) = self.backend.current()?;
             collector.set_timestamp(timestamp);
             let sides = &mut self.sides;

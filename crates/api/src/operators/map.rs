@@ -1,33 +1,35 @@
 //! One result for each record.
 
 use riverrun_base::Result;
-use riverrun_data::Records;
-use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_data::{NO_TIMESTAMP, Records};
+use riverrun_runtime::{OperatorContext, Output};
 
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{BoxError, FnResult, MapFunction, RuntimeContext, at_record, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{
+    BoxError, CheckpointedFunction, FnResult, MapFunction, RuntimeContext, at_record, function_failed,
+};
 
 /// Calls a [`MapFunction`].
 pub(crate) struct MapOperator<F> {
     function: F,
-    lists: OperatorLists,
     subtask: usize,
     /// How many records came before.
     seen: u64,
 }
 
 impl<F> MapOperator<F> {
-    pub(crate) fn open<T, O>(mut function: F, context: &OperatorContext) -> Result<Self>
+    pub(crate) fn open<T, O>(mut function: F, context: &OperatorContext) -> Result<WithLists<Self>>
     where
         F: MapFunction<T, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
-        Ok(Self { function, lists: OperatorLists::new(context), subtask: context.subtask, seen: 0 })
+        let operator = Self { function, subtask: context.subtask, seen: 0 };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<T: Record, O: Record, F: MapFunction<T, O>> Operator<Records<T>, Records<O>> for MapOperator<F> {
+impl<T: Record, O: Record, F: MapFunction<T, O>> CallsFunction<Records<T>, Records<O>> for MapOperator<F> {
     fn process(&mut self, batch: Records<T>, out: &mut dyn Output<Records<O>>) -> Result<()> {
         let (values, timestamps) = batch.into_parts();
         let mut done = 0;
@@ -37,27 +39,23 @@ impl<T: Record, O: Record, F: MapFunction<T, O>> Operator<Records<T>, Records<O>
             result
         });
         let mapped: Vec<O> = mapped.collect::<Result<_, BoxError>>().map_err(|error| {
-            at_record(error, self.subtask, self.seen + done as u64, timestamps.get(done - 1).copied())
+            at_record(
+                error,
+                self.subtask,
+                self.seen + done as u64,
+                timestamps.get(done - 1).copied().filter(|time| *time != NO_TIMESTAMP),
+            )
         })?;
         self.seen += done as u64;
         out.emit(Records::with_timestamps(mapped, timestamps))
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Records<O>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }
 

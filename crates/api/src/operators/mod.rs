@@ -16,6 +16,7 @@ mod map;
 mod process;
 mod reduce;
 mod sided;
+mod with_lists;
 
 pub(crate) use async_wait::{AsyncWait, AsyncWaitOperator};
 pub(crate) use broadcast_process::BroadcastProcessOperator;

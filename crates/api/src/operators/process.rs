@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use riverrun_base::Result;
 use riverrun_data::Records;
-use riverrun_runtime::{Clock, NO_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
+use riverrun_runtime::{Clock, NO_WATERMARK, OperatorContext, Output};
 
+use super::with_lists::{CallsFunction, WithLists};
 use crate::Record;
-use crate::functions::{Collector, ProcessContext, ProcessFunction, RuntimeContext, at_record, function_failed};
-use crate::state::OperatorLists;
+use crate::functions::{
+    CheckpointedFunction, Collector, FnResult, ProcessContext, ProcessFunction, RuntimeContext, at_record,
+    function_failed,
+};
 use crate::stream::{SideOutputs, Sided};
 
 /// Calls a [`ProcessFunction`].
 pub(crate) struct ProcessOperator<F> {
     function: F,
-    lists: OperatorLists,
     subtask: usize,
     seen: u64,
     watermark: i64,
@@ -23,18 +25,23 @@ pub(crate) struct ProcessOperator<F> {
 }
 
 impl<F> ProcessOperator<F> {
-    pub(crate) fn open<T, O: Record>(mut function: F, context: &OperatorContext, read: Arc<[Arc<str>]>) -> Result<Self>
+    pub(crate) fn open<T, O: Record>(
+        mut function: F,
+        context: &OperatorContext,
+        read: Arc<[Arc<str>]>,
+    ) -> Result<WithLists<Self>>
     where
         F: ProcessFunction<T, O>,
     {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
         let (subtask, clock) = (context.subtask, context.clock.clone());
-        let lists = OperatorLists::new(context);
-        Ok(Self { function, lists, subtask, seen: 0, watermark: NO_WATERMARK, clock, sides: SideOutputs::new(read) })
+        let operator =
+            Self { function, subtask, seen: 0, watermark: NO_WATERMARK, clock, sides: SideOutputs::new(read) };
+        Ok(WithLists::new(operator, context))
     }
 }
 
-impl<T: Record, O: Record, F: ProcessFunction<T, O>> Operator<Records<T>, Sided<O>> for ProcessOperator<F> {
+impl<T: Record, O: Record, F: ProcessFunction<T, O>> CallsFunction<Records<T>, Sided<O>> for ProcessOperator<F> {
     fn process(&mut self, batch: Records<T>, mut out: &mut dyn Output<Sided<O>>) -> Result<()> {
         let now = self.clock.now();
         let mut collector = Collector::new(&mut out, batch.len());
@@ -50,25 +57,15 @@ impl<T: Record, O: Record, F: ProcessFunction<T, O>> Operator<Records<T>, Sided<
         self.sides.flush(out)
     }
 
-    fn watermark(&mut self, watermark: i64, _: &mut dyn Output<Sided<O>>) -> Result<()> {
+    fn watermark(&mut self, watermark: i64) {
         self.watermark = watermark;
-        Ok(())
     }
 
-    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
-        let own = OperatorLists::snapshot(request, self.function.checkpointed())?;
-        Ok(own.map(|own| Snapshot { own: Some(own), ..Snapshot::default() }))
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        self.lists.restore_alone(restored, self.function.checkpointed())
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        self.lists.begin(self.function.checkpointed())
-    }
-
-    fn finish(&mut self, _: &mut dyn Output<Sided<O>>) -> Result<()> {
-        self.function.close().map_err(function_failed)
+    fn close(&mut self) -> FnResult {
+        self.function.close()
     }
 }

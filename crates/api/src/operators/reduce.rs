@@ -4,7 +4,7 @@ use riverrun_base::Result;
 use riverrun_data::Records;
 use riverrun_runtime::{Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest};
 
-use crate::functions::{ReduceFunction, RuntimeContext};
+use crate::functions::{KeySelector, ReduceFunction, RuntimeContext};
 use crate::state::{Backend, ValueState, ValueStateDescriptor};
 use crate::{Key, Record, State};
 
@@ -30,13 +30,13 @@ impl<K, T, S, F> Operator<Records<T>, Records<T>> for ReduceOperator<K, T, S, F>
 where
     K: Key,
     T: Record + State,
-    S: Fn(&T) -> K + Send,
+    S: KeySelector<T, K>,
     F: ReduceFunction<T>,
 {
     fn process(&mut self, batch: Records<T>, out: &mut dyn Output<Records<T>>) -> Result<()> {
         let mut results = Records::with_capacity(batch.len());
         for (value, timestamp) in batch {
-            self.backend.set_key(&(self.selector)(&value))?;
+            self.backend.select(self.selector.select(&value))?;
             let (_, state) = self.backend.current()?;
             let reduced = match self.reduced.take(state)? {
                 Some(before) => self.function.reduce(before, value),

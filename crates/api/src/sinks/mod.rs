@@ -2,6 +2,8 @@
 
 mod collect;
 mod discard;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 mod print;
 
 pub(crate) use collect::CollectSink;

@@ -120,7 +120,7 @@ impl<T> SourceOutput<'_, T> {
         self.0.push(record, None);
     }
 
-    /// Adds a record with its event time, in epoch milliseconds. Records of one call have all a time, or none.
+    /// Adds a record with its event time, in epoch milliseconds.
     #[inline]
     pub fn collect_with_timestamp(&mut self, record: T, timestamp: i64) {
         self.0.push(record, Some(timestamp));

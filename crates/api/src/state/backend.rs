@@ -8,11 +8,13 @@ use riverrun_runtime::{Freeze, KeyGroupRange, OperatorContext, Restored, Snapsho
 use riverrun_state::{Marks, Rebase, Slots};
 
 use super::codec;
-use super::delta::{DeltaReader, FrozenKeys, StoredColumn};
+use super::column::Column;
+use super::delta::{DeltaReader, Form, FrozenKeys, StoredColumn};
 use super::key_hash::hash_key;
 use super::keyed::KeyedState;
 use super::timers::TimeDomain;
 use crate::Key;
+use crate::functions::{KeyRef, SelectedKey};
 
 /// The keys of an operator's subtask, and their state.
 pub(crate) struct Backend<K> {
@@ -23,7 +25,10 @@ pub(crate) struct Backend<K> {
     pub(crate) state: KeyedState,
     /// Whether `state.slot` is a key's.
     has_current: bool,
+    /// How many keys were forgotten: as long as it is the same, keys are where they were found.
+    forgotten: u64,
     pub(super) rebase: Rebase<u32>,
+    stretches: Stretches,
     /// Keys that are gone and that a snapshot has.
     deleted: Vec<K>,
     /// Whether there is state in chains that this instance did not write, and that count until it has written all of its own.
@@ -31,17 +36,28 @@ pub(crate) struct Backend<K> {
     max_parallelism: usize,
 }
 
+/// How far stretches of state that has not changed come, where keys are of very different sizes: those with large maps.
+#[derive(Default)]
+struct Stretches {
+    /// How many parts all keys have, when the present circle began.
+    parts: usize,
+    /// How many parts may be stored that the stretches up to now have left over: a key that is larger waits for those of several deltas.
+    left: usize,
+}
+
 /// Where a key was when it was looked up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     hash: u64,
     slot: Option<u32>,
+    forgotten: u64,
 }
 
 impl Found {
-    /// The key's slot, if it had one.
-    pub(crate) fn slot(self) -> Option<u32> {
-        self.slot
+    /// The key's slot, if it had one, and the backend has [forgotten](Backend::forgotten) no key since.
+    #[inline]
+    pub(crate) fn slot(self, forgotten: u64) -> Option<u32> {
+        self.slot.filter(|_| self.forgotten == forgotten)
     }
 }
 
@@ -56,7 +72,9 @@ impl<K: Key> Backend<K> {
             slots: Slots::default(),
             state: KeyedState::new(context.clock.clone()),
             has_current: false,
+            forgotten: 0,
             rebase: Rebase::default(),
+            stretches: Stretches::default(),
             deleted: Vec::new(),
             is_restored: false,
             max_parallelism: context.max_parallelism,
@@ -71,8 +89,14 @@ impl<K: Key> Backend<K> {
     /// Makes a key the present one.
     #[inline]
     pub(crate) fn set_key(&mut self, key: &K) -> Result<()> {
+        self.select(KeyRef(key))
+    }
+
+    /// Makes a record's key the present one. It is taken over only if it is new.
+    #[inline]
+    pub(crate) fn select(&mut self, key: impl SelectedKey<K>) -> Result<()> {
         if self.has_current {
-            if self.keys[self.state.slot as usize].as_ref().is_some_and(|(current, _)| current == key) {
+            if self.keys[self.state.slot as usize].as_ref().is_some_and(|(current, _)| key.is_key(current)) {
                 if self.state.touched.get() != 0 {
                     self.settle();
                 }
@@ -80,10 +104,14 @@ impl<K: Key> Backend<K> {
             }
             self.release();
         }
-        let found = self.find(key);
-        self.state.slot = match found.slot {
+        let hash = key.key_hash();
+        self.enter_or_insert(key, hash)
+    }
+
+    fn enter_or_insert(&mut self, key: impl SelectedKey<K>, hash: u64) -> Result<()> {
+        self.state.slot = match self.slot_of(&key, hash) {
             Some(slot) => slot,
-            None => self.insert(key.clone(), found.hash)?,
+            None => self.insert(key.into_key(), hash)?,
         };
         self.has_current = true;
         Ok(())
@@ -92,30 +120,36 @@ impl<K: Key> Backend<K> {
     /// Looks a key up, for [`Self::set_found`]. Where a batch of keys is looked up before the first is set, memory is waited for once, not
     /// for each.
     #[inline]
-    pub(crate) fn find(&self, key: &K) -> Found {
-        let hash = hash_key(key);
-        Found { hash, slot: self.slot_of(key, hash) }
+    pub(crate) fn find(&self, key: &impl SelectedKey<K>) -> Found {
+        let hash = key.key_hash();
+        Found { hash, slot: self.slot_of(key, hash), forgotten: self.forgotten }
     }
 
     #[inline]
-    fn slot_of(&self, key: &K, hash: u64) -> Option<u32> {
-        let is_it = |slot: &u32| self.keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key);
+    fn slot_of(&self, key: &impl SelectedKey<K>, hash: u64) -> Option<u32> {
+        let is_it = |slot: &u32| self.keys[*slot as usize].as_ref().is_some_and(|(other, _)| key.is_key(other));
         self.table.find(hash, is_it).copied()
     }
 
-    /// As [`Self::set_key`], for a key that was looked up. What has become of it since is seen.
+    /// How many keys were forgotten.
     #[inline]
-    pub(crate) fn set_found(&mut self, key: &K, found: Found) -> Result<()> {
-        let is_there = |slot: &u32| self.keys[*slot as usize].as_ref().is_some_and(|(other, _)| other == key);
-        match found.slot.filter(is_there) {
-            Some(slot) if !self.has_current || slot != self.state.slot => {
-                self.release();
-                self.state.slot = slot;
-                self.has_current = true;
-                Ok(())
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// As [`Self::select`], for a key that was looked up. What has become of it since is seen.
+    pub(crate) fn select_found<S: SelectedKey<K>>(&mut self, found: Found, key: impl FnOnce() -> S) -> Result<()> {
+        if self.has_current && found.slot(self.forgotten) == Some(self.state.slot) {
+            if self.state.touched.get() != 0 {
+                self.settle();
             }
-            _ => self.set_key(key),
+            return Ok(());
         }
+        self.release();
+        let Some(slot) = found.slot(self.forgotten) else { return self.enter_or_insert(key(), found.hash) };
+        self.state.slot = slot;
+        self.has_current = true;
+        Ok(())
     }
 
     fn insert(&mut self, key: K, hash: u64) -> Result<u32> {
@@ -166,6 +200,7 @@ impl<K: Key> Backend<K> {
 
     fn remove(&mut self, slot: u32) {
         let Some((key, hash)) = self.keys[slot as usize].take() else { return };
+        self.forgotten += 1;
         if let Ok(entry) = self.table.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
@@ -284,7 +319,7 @@ impl<K: Key> Backend<K> {
     pub(crate) fn snapshot(&mut self, request: SnapshotRequest) -> Snapshot {
         self.release();
         let end = self.slots.end();
-        let slots = match self.state.marks.as_mut().filter(|_| !request.full) {
+        let (slots, whole) = match self.state.marks.as_mut().filter(|_| !request.full) {
             None if !request.full && self.slots.in_use() == 0 && !self.rebase.has_deltas() && !self.is_restored => {
                 return Snapshot::default();
             }
@@ -298,7 +333,7 @@ impl<K: Key> Backend<K> {
                 marks.resize(end);
                 self.state.marks = Some(marks);
                 self.rebase.all();
-                used
+                (used, 0..end)
             }
             Some(marks) => {
                 let dirty = marks.dirty();
@@ -306,15 +341,16 @@ impl<K: Key> Backend<K> {
                     return Snapshot { suffices: self.rebase.suffices(), ..Snapshot::default() };
                 }
                 let start = self.rebase.start().map_or(0, |start| *start as usize);
-                let stop = start + self.rebase.stretch(dirty, end);
-                let slots = marks.take(&(start..stop.min(end)));
+                let stop = self.stretches.stop(&self.rebase, &self.state.columns, start, dirty, end);
+                let whole = start..stop.min(end);
+                let slots = marks.take(&whole);
                 self.rebase.reach(u32::try_from(stop).ok().filter(|_| stop < end));
-                slots
+                (slots, whole)
             }
         };
-        let columns = self.state.columns.iter().map(|column| {
-            let stored = StoredColumn { name: column.name().to_owned(), timed: column.is_timed() };
-            (stored, column.freeze(&slots))
+        let columns = self.state.columns.iter_mut().map(|column| {
+            let form = if column.is_timed() { Form::Timed } else { Form::Plain };
+            (StoredColumn { name: column.name().to_owned(), form }, column.freeze(&slots, &whole))
         });
         let frozen = FrozenKeys {
             keys: slots.iter().filter_map(|slot| Some(self.keys[*slot as usize].as_ref()?.0.clone())).collect(),
@@ -359,39 +395,76 @@ impl<K: Key> Backend<K> {
     ) -> Result<()> {
         let now = self.state.clock.now();
         let mut reader = DeltaReader::new(delta)?;
-        // Of each stored column: the place of the one that is declared under its name, and whether it was timed.
-        let columns: Vec<(Option<usize>, bool)> = (reader.columns.iter())
-            .map(|stored| (self.state.columns.iter().position(|column| column.name() == stored.name), stored.timed))
+        // Of each stored column: the place of the one that is declared under its name, and its form.
+        let columns: Vec<(Option<usize>, Form)> = (reader.columns.iter())
+            .map(|stored| (self.state.columns.iter().position(|column| column.name() == stored.name), stored.form))
             .collect();
+        let mut cells = Vec::new();
         for (stored, _) in reader.columns.iter().zip(&columns).filter(|(_, (place, _))| place.is_none()) {
             undeclared.insert(stored.name.clone());
         }
         while let Some(mut row) = reader.next()? {
             let key: K = codec::decode(row.key).map_err(|error| error.with("state", "the key"))?;
             let is_here = key_groups.contains(key_group(hash_key(&key), self.max_parallelism));
-            if is_here {
-                self.set_key(&key)?;
-                self.clear_current();
-            }
+            cells.clear();
             while let Some((column, bytes)) = reader.cell(&mut row)? {
-                let (place, timed) = columns[column];
-                if let Some(column) = place.filter(|_| is_here).and_then(|place| self.state.columns.get_mut(place))
-                    && column.restore(self.state.slot, bytes, timed, now)?
-                {
-                    self.state.occupied[self.state.slot as usize] += 1;
-                }
+                let (place, form) = columns[column];
+                cells.extend(place.map(|place| (place, form, bytes)));
+            }
+            if !is_here {
+                continue;
+            }
+            self.set_key(&key)?;
+            self.clear_current(|place| cells.iter().any(|(of, form, _)| *of == place && *form == Form::Changes));
+            for (place, form, bytes) in &cells {
+                let (slot, column) = (self.state.slot, &mut self.state.columns[*place]);
+                let was_empty = match form {
+                    Form::Changes => column.restore_changes(slot, bytes, now)?,
+                    Form::Plain | Form::Timed => column.restore(slot, bytes, *form == Form::Timed, now)?,
+                };
+                self.state.occupied[slot as usize] += u32::from(was_empty);
             }
         }
         Ok(())
     }
 
-    /// Empties the cells of the present key.
-    fn clear_current(&mut self) {
+    /// Empties the cells of the present key, but for those of the columns that are to stay.
+    fn clear_current(&mut self, stays: impl Fn(usize) -> bool) {
         let slot = self.state.slot;
-        for column in &mut self.state.columns {
-            if column.clear(slot) {
+        for (place, column) in self.state.columns.iter_mut().enumerate() {
+            if !stays(place) && column.clear(slot) {
                 self.state.occupied[slot as usize] -= 1;
             }
         }
+    }
+}
+
+impl Stretches {
+    /// Where the stretch ends that begins at `start`, of `end` slots of which so many are dirty.
+    fn stop(
+        &mut self,
+        rebase: &Rebase<u32>,
+        columns: &[Box<dyn Column>],
+        start: usize,
+        dirty: usize,
+        end: usize,
+    ) -> usize {
+        let large = || columns.iter().filter(|column| column.has_parts());
+        if large().next().is_none() {
+            return start + rebase.stretch(dirty, end);
+        }
+        let parts = |slot: usize| {
+            u32::try_from(slot).map_or(1, |slot| 1 + large().map(|column| column.parts(slot)).sum::<usize>())
+        };
+        if start == 0 {
+            self.parts = (0..end).map(parts).sum();
+        }
+        self.left = self.left.saturating_add(rebase.stretch(dirty, self.parts));
+        for slot in start..end {
+            let Some(left) = self.left.checked_sub(parts(slot)) else { return slot };
+            self.left = left;
+        }
+        self.left = 0;
+        end
     }
 }

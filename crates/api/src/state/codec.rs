@@ -18,7 +18,8 @@ pub(crate) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V> {
     if rest.is_empty() { Ok(value) } else { Err(other_type::<V>()) }
 }
 
-fn other_type<V>() -> Error {
+/// What was stored as a value of another type.
+pub(super) fn other_type<V>() -> Error {
     Error::user(format!("what a checkpoint holds cannot be read as {}", std::any::type_name::<V>())).hint(
         "a field that is new needs #[serde(default)]; to begin anew with another type, give the state another name",
     )

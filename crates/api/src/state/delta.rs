@@ -1,8 +1,9 @@
 //! A snapshot of keyed state as bytes: what has changed, by key.
 //!
-//! Version, the hash's [`probe`], the columns (name, and whether its values know when they were used), how many rows there are, and the
+//! Version, the hash's [`probe`], the columns (name, and their form), how many rows there are, and the
 //! rows: a key, how many cells follow, and each with its column. Keys that are gone have no cells, and come first. Lengths and numbers are
-//! of four bytes, little endian; keys and values are encoded by [`codec`].
+//! of four bytes, little endian; keys and values are encoded by [`codec`]. A row takes the place of what was there of its key, but for
+//! cells of which it holds only what has changed in them: their columns stand in the list once more, in that form, which version 1 had not.
 
 use riverrun_base::{Error, Result};
 use riverrun_runtime::Delta;
@@ -26,24 +27,42 @@ pub(super) struct FrozenKeys<K> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredColumn {
     pub(crate) name: String,
-    /// Whether its values know when they were used.
-    pub(crate) timed: bool,
+    pub(crate) form: Form,
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Values.
+    Plain,
+    /// Values that know when they were used.
+    Timed,
+    /// What has changed in values.
+    Changes,
 }
 
 /// The first byte of a delta.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The same, of one in which no column holds changes: those that were written before there were any.
+const WITHOUT_CHANGES: u8 = 1;
 
 impl<K: Key> FrozenKeys<K> {
     pub(super) fn encode(&self) -> Result<Delta> {
-        let mut bytes = vec![VERSION];
+        let rows = 0..self.keys.len();
+        let changing: Vec<usize> = (self.columns.iter().enumerate())
+            .filter(|(_, (_, frozen))| rows.clone().any(|row| frozen.is_changes(row)))
+            .map(|(index, _)| index)
+            .collect();
+        let mut bytes = vec![if changing.is_empty() { WITHOUT_CHANGES } else { VERSION }];
         bytes.extend(probe().to_le_bytes());
-        put_number(&mut bytes, self.columns.len())?;
-        for (column, _) in &self.columns {
+        put_number(&mut bytes, self.columns.len() + changing.len())?;
+        let columns = self.columns.iter().map(|(column, _)| (&column.name, column.form));
+        for (name, form) in columns.chain(changing.iter().map(|index| (&self.columns[*index].0.name, Form::Changes))) {
             put(&mut bytes, |bytes| {
-                bytes.extend(column.name.as_bytes());
-                Ok(true)
+                bytes.extend(name.as_bytes());
+                Ok(())
             })?;
-            bytes.push(u8::from(column.timed));
+            bytes.push(form as u8);
         }
         put_number(&mut bytes, self.deleted.len() + self.keys.len())?;
         for key in &self.deleted {
@@ -55,15 +74,14 @@ impl<K: Key> FrozenKeys<K> {
             let place = bytes.len();
             put_number(&mut bytes, 0)?;
             let mut cells = 0u32;
-            for (index, (column, frozen)) in self.columns.iter().enumerate() {
-                let before = bytes.len();
-                put_number(&mut bytes, index)?;
+            for (index, (column, frozen)) in self.columns.iter().enumerate().filter(|(_, (_, frozen))| frozen.has(row))
+            {
+                let changing = changing.iter().position(|changing| *changing == index);
+                let changing = changing.filter(|_| frozen.is_changes(row));
+                put_number(&mut bytes, changing.map_or(index, |place| self.columns.len() + place))?;
                 let put = put(&mut bytes, |bytes| frozen.encode(row, bytes));
-                if put.map_err(|error| error.with("state", &column.name))? {
-                    cells += 1;
-                } else {
-                    bytes.truncate(before);
-                }
+                put.map_err(|error| error.with("state", &column.name))?;
+                cells += 1;
             }
             bytes[place..place + 4].copy_from_slice(&cells.to_le_bytes());
         }
@@ -72,7 +90,7 @@ impl<K: Key> FrozenKeys<K> {
 }
 
 fn put_key<K: Key>(bytes: &mut Vec<u8>, key: &K) -> Result<()> {
-    put(bytes, |bytes| codec::encode(key, bytes).map(|()| true)).map(drop)
+    put(bytes, |bytes| codec::encode(key, bytes))
 }
 
 pub(super) fn put_number(bytes: &mut Vec<u8>, number: usize) -> Result<()> {
@@ -87,13 +105,13 @@ fn four_bytes(number: usize) -> Result<[u8; 4]> {
 }
 
 /// Appends what `write` appends, behind its length.
-pub(super) fn put(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<bool>) -> Result<bool> {
+pub(super) fn put(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let place = bytes.len();
     bytes.extend([0; 4]);
-    let written = write(bytes)?;
+    write(bytes)?;
     let length = four_bytes(bytes.len() - place - 4)?;
     bytes[place..place + 4].copy_from_slice(&length);
-    Ok(written)
+    Ok(())
 }
 
 /// Reads what [`FrozenKeys::encode`] has written.
@@ -116,7 +134,7 @@ pub(crate) struct Row<'a> {
 impl<'a> DeltaReader<'a> {
     pub(crate) fn new(delta: &'a [u8]) -> Result<Self> {
         let (version, rest) = delta.split_first().ok_or_else(damaged)?;
-        if *version != VERSION {
+        if *version != VERSION && *version != WITHOUT_CHANGES {
             return Err(Error::data(format!("keyed state in a checkpoint has the unknown version {version}"))
                 .hint("restore it with the version of Riverrun that wrote it"));
         }
@@ -128,9 +146,10 @@ impl<'a> DeltaReader<'a> {
         let mut reader = Self { columns: Vec::new(), rows: 0, rest: Bytes(rest) };
         for _ in 0..reader.rest.number()? {
             let name = std::str::from_utf8(reader.rest.part()?).map_err(|error| damaged().caused_by(error))?.to_owned();
-            let (timed, rest) = reader.rest.0.split_first().filter(|(timed, _)| **timed <= 1).ok_or_else(damaged)?;
+            let (form, rest) = reader.rest.0.split_first().ok_or_else(damaged)?;
+            let form = [Form::Plain, Form::Timed, Form::Changes].get(usize::from(*form)).ok_or_else(damaged)?;
             reader.rest.0 = rest;
-            reader.columns.push(StoredColumn { name, timed: *timed == 1 });
+            reader.columns.push(StoredColumn { name, form: *form });
         }
         reader.rows = reader.rest.number()?;
         Ok(reader)
@@ -180,7 +199,8 @@ impl<'a> Bytes<'a> {
 
 /// How many values, timers of event time, and timers of processing time a delta holds; `None` for one that is not of keyed state.
 pub(crate) fn count_keyed_state(delta: &[u8]) -> Result<Option<(usize, usize, usize)>> {
-    let is_one = delta.first() == Some(&VERSION) && delta[1..].starts_with(&probe().to_le_bytes());
+    let is_one = [Some(&VERSION), Some(&WITHOUT_CHANGES)].contains(&delta.first())
+        && delta[1..].starts_with(&probe().to_le_bytes());
     if !is_one {
         return Ok(None);
     }

@@ -1,8 +1,6 @@
 //! The state of an operator's keys, seen from one key.
 
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::hash::Hash;
 
 use riverrun_base::{Error, Result};
 use riverrun_runtime::Clock;
@@ -10,6 +8,7 @@ use riverrun_state::Marks;
 
 use super::StateTtlConfig;
 use super::column::{Cells, Column, Expiry};
+use super::map::EntryMap;
 use super::timed::{CHANGED, EXPIRED, Expiring, Touch, USED};
 use super::timers::{KeyTimers, TimeDomain, Timers};
 use super::ttl::{Expired, Ttl};
@@ -37,6 +36,24 @@ pub struct KeyedState {
     timed: Vec<usize>,
     /// Slots, other than the present one, that have lost all they held.
     pub(super) emptied: Vec<u32>,
+}
+
+/// The values of a state by the slots of their keys, for the time of a batch.
+pub(crate) struct Values<'a, V> {
+    cells: &'a mut Cells<V>,
+    marks: Option<&'a mut Marks>,
+}
+
+impl<V: State> Values<'_, V> {
+    /// A slot's value, if there is one; it counts as changed.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut V> {
+        let value = self.cells.get_mut(slot)?;
+        if let Some(marks) = &mut self.marks {
+            marks.mark(&[slot]);
+        }
+        Some(value)
+    }
 }
 
 /// What lets a state handle at the state of the present key: the contexts that functions are given.
@@ -76,7 +93,7 @@ pub(crate) const TIMERS_NAME: &str = "_timers";
 
 impl KeyedState {
     pub(super) fn new(clock: Clock) -> Self {
-        let timers: Box<dyn Column> = Box::new(Cells::<KeyTimers>::new(TIMERS_NAME.to_owned(), None, None));
+        let timers: Box<dyn Column> = Box::new(Cells::<KeyTimers>::new(TIMERS_NAME.to_owned(), None, None, None));
         Self {
             columns: vec![timers],
             timers: Timers::default(),
@@ -99,7 +116,8 @@ impl KeyedState {
         ttl: Option<&StateTtlConfig>,
     ) -> Result<(ColumnId, Option<Ttl>)> {
         let Some(config) = ttl else {
-            let id = self.add_column(name, |name| Box::new(Cells::new(name, Some(W::read_timed), None)))?;
+            let id = self
+                .add_column(name, |name| Box::new(Cells::new(name, Some(W::read_timed), None, W::plain_changing())))?;
             return Ok((id, None));
         };
         let expiry: Expiry<W> = W::expiry(config).map_err(|error| error.with("state", &name))?;
@@ -107,7 +125,8 @@ impl KeyedState {
         if expiry.cleanup.steps.is_some_and(|steps| steps.every_record) {
             self.always |= USED;
         }
-        let id = self.add_column(name, |name| Box::new(Cells::new(name, Some(W::read_plain), Some(expiry))))?;
+        let id =
+            self.add_column(name, |name| Box::new(Cells::new(name, Some(W::read_plain), Some(expiry), W::changing())))?;
         self.timed.push(id.0 as usize);
         self.touched.set(self.always);
         Ok((id, Some(ttl)))
@@ -142,6 +161,15 @@ impl KeyedState {
     #[inline]
     pub(super) fn get<V: State>(&self, column: ColumnId) -> Result<Option<&V>> {
         Ok(self.cells::<V>(column)?.get(self.slot))
+    }
+
+    /// The values of all keys, where nothing else is to be done when one is used: no value expires.
+    pub(super) fn values<V: State>(&mut self, column: ColumnId) -> Result<Option<Values<'_, V>>> {
+        if self.always != 0 || self.touched.get() != 0 {
+            return Ok(None);
+        }
+        let cells = Self::cells_mut::<V>(&mut self.columns, column)?;
+        Ok(Some(Values { cells, marks: self.marks.as_mut() }))
     }
 
     /// In how many of these slots there is a value. That brings them near, where they are looked at next.
@@ -180,18 +208,14 @@ impl KeyedState {
     }
 
     /// Removes an entry of the present key's map, and with the last one the map.
-    pub(super) fn remove_entry<K: State + Hash + Eq, V: State>(
-        &mut self,
-        column: ColumnId,
-        key: &K,
-    ) -> Result<Option<V>> {
-        if self.get::<HashMap<K, V>>(column)?.is_none_or(|map| !map.contains_key(key)) {
+    pub(super) fn remove_entry<M: EntryMap>(&mut self, column: ColumnId, key: &M::Key) -> Result<Option<M::Value>> {
+        if self.get::<M>(column)?.is_none_or(|map| !map.contains(key)) {
             return Ok(None);
         }
-        let map = self.entry_of_some::<HashMap<K, V>>(column)?;
-        let removed = map.remove(key);
-        if map.is_empty() {
-            self.take::<HashMap<K, V>>(column)?;
+        let map = self.entry_of_some::<M>(column)?;
+        let removed = map.remove_entry(key);
+        if map.has_none() {
+            self.take::<M>(column)?;
         }
         Ok(removed)
     }

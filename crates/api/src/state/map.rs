@@ -1,13 +1,16 @@
 //! A map for each key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::marker::PhantomData;
 
 use riverrun_base::Result;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::codec;
+use super::column::Changes;
 use super::keyed::ColumnId;
-use super::timed::TimedMap;
+use super::timed::{Timed, TimedMap};
 use super::ttl::Ttl;
 use super::{KeyedState, StateAccess, StateTtlConfig};
 use crate::State;
@@ -72,7 +75,7 @@ impl<K, V> Default for MapState<K, V> {
 
 impl<K: MapStateKey, V: State> MapState<K, V> {
     fn map<'a>(&self, context: &'a impl StateAccess) -> Result<Option<&'a HashMap<K, V>>> {
-        context.keyed_state().get(self.column)
+        Ok(context.keyed_state().get::<Entries<K, V>>(self.column)?.map(|entries| &entries.map))
     }
 
     /// The value of an entry, if there is one.
@@ -105,7 +108,7 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
         if self.ttl.is_some() {
             return state.put_into_timed_map(self.column, key, value);
         }
-        state.entry::<HashMap<K, V>>(self.column, HashMap::new)?.insert(key, value);
+        state.entry::<Entries<K, V>>(self.column, || HashMap::new().into())?.insert(key, value);
         Ok(())
     }
 
@@ -123,7 +126,7 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     /// As [`Self::get`].
     pub fn remove(&self, context: &mut impl StateAccess, key: &K) -> Result<Option<V>> {
         match self.ttl {
-            None => context.keyed_state_mut().remove_entry(self.column, key),
+            None => context.keyed_state_mut().remove_entry::<Entries<K, V>>(self.column, key),
             Some(ttl) => context.keyed_state_mut().remove_from_timed_map(self.column, ttl, key),
         }
     }
@@ -170,8 +173,137 @@ impl<K: MapStateKey, V: State> MapState<K, V> {
     pub fn clear(&self, context: &mut impl StateAccess) -> Result<()> {
         let state = context.keyed_state_mut();
         match self.ttl {
-            None => state.take::<HashMap<K, V>>(self.column).map(drop),
+            None => state.take::<Entries<K, V>>(self.column).map(drop),
             Some(_) => state.take::<TimedMap<K, V>>(self.column).map(drop),
         }
+    }
+}
+
+/// The entries of a key's map, which know what has changed in them: of a large map a checkpoint holds only that.
+#[derive(Clone, Debug)]
+pub(super) struct Entries<K, V> {
+    map: HashMap<K, V>,
+    /// The keys of entries that were set or removed since the map was stored; nothing, if it is to be stored as a whole.
+    changed: Option<HashSet<K>>,
+}
+
+/// Entries that were set, and the keys of those that were removed.
+pub(super) type ChangedEntries<K, V> = (Vec<(K, V)>, Vec<K>);
+
+/// Maps with fewer entries are stored as a whole.
+const LARGE: usize = if cfg!(test) { 3 } else { 32 };
+
+impl<K, V> From<HashMap<K, V>> for Entries<K, V> {
+    fn from(map: HashMap<K, V>) -> Self {
+        Self { map, changed: None }
+    }
+}
+
+impl<K: MapStateKey, V: State> Entries<K, V> {
+    pub(super) fn into_map(self) -> HashMap<K, V> {
+        self.map
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.note(&key);
+        self.map.insert(key, value);
+    }
+
+    /// Notes that an entry changes. When most have, the map is stored as a whole.
+    fn note(&mut self, key: &K) {
+        let Some(changed) = &mut self.changed else { return };
+        if changed.len() > self.map.len() / 2 {
+            self.changed = None;
+        } else if !changed.contains(key) {
+            changed.insert(key.clone());
+        }
+    }
+
+    /// What has changed since the last time; nothing, if the map is to be stored as a whole.
+    pub(super) fn freeze(&mut self, whole: bool) -> Option<Changes> {
+        let next = (self.map.len() >= LARGE).then(HashSet::new);
+        let changed = std::mem::replace(&mut self.changed, next).filter(|_| !whole)?;
+        let (mut set, mut removed) = ChangedEntries::<K, V>::default();
+        for key in changed {
+            match self.map.get(&key) {
+                Some(value) => set.push((key, value.clone())),
+                None => removed.push(key),
+            }
+        }
+        let changes = (set, removed);
+        Some(Box::new(move |bytes| codec::encode(&changes, bytes)))
+    }
+
+    /// Does what has changed to a map, which is then stored as a whole the next time.
+    pub(super) fn apply(entries: &mut Option<Self>, changes: &[u8], _: i64) -> Result<()> {
+        let (set, removed) = codec::decode::<ChangedEntries<K, V>>(changes)?;
+        let entries = entries.get_or_insert_with(|| HashMap::new().into());
+        entries.map.extend(set);
+        removed.iter().for_each(|key| drop(entries.map.remove(key)));
+        Ok(())
+    }
+}
+
+impl<K: Serialize + Hash + Eq, V: Serialize> Serialize for Entries<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.map.serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Hash + Eq, V: Deserialize<'de>> Deserialize<'de> for Entries<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        HashMap::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A key's map, whatever its form.
+pub(super) trait EntryMap: State {
+    type Key;
+    type Value;
+
+    fn contains(&self, key: &Self::Key) -> bool;
+
+    fn remove_entry(&mut self, key: &Self::Key) -> Option<Self::Value>;
+
+    /// Whether it has no entries.
+    fn has_none(&self) -> bool;
+}
+
+impl<K: MapStateKey, V: State> EntryMap for Entries<K, V> {
+    type Key = K;
+    type Value = V;
+
+    fn contains(&self, key: &K) -> bool {
+        self.map.contains_key(key)
+    }
+
+    fn remove_entry(&mut self, key: &K) -> Option<V> {
+        self.note(key);
+        self.map.remove(key)
+    }
+
+    fn has_none(&self) -> bool {
+        self.map.is_empty()
+    }
+}
+
+impl<K: MapStateKey, V: State> EntryMap for TimedMap<K, V> {
+    type Key = K;
+    type Value = Timed<V>;
+
+    fn contains(&self, key: &K) -> bool {
+        self.contains_key(key)
+    }
+
+    fn remove_entry(&mut self, key: &K) -> Option<Timed<V>> {
+        self.remove(key)
+    }
+
+    fn has_none(&self) -> bool {
+        self.is_empty()
     }
 }

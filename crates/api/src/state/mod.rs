@@ -33,7 +33,7 @@ pub(crate) use key_hash::hash_key;
 pub use keyed::{KeyedState, StateAccess};
 pub use list::{ListState, ListStateDescriptor};
 pub use map::{MapState, MapStateDescriptor, MapStateKey};
-pub(crate) use operator::OperatorLists;
 pub use operator::{FunctionInitializationContext, FunctionSnapshotContext};
+pub(crate) use operator::{OperatorLists, with_lists, without_lists};
 pub use ttl::{StateTtlConfig, StateVisibility, UpdateType};
 pub use value::{ValueState, ValueStateDescriptor};

@@ -93,13 +93,46 @@ impl FunctionSnapshotContext {
         let of = name.clone();
         let encode = move |bytes: &mut Vec<u8>| {
             put_number(bytes, values.len())?;
-            let mut each = values.iter().map(|value| put(bytes, |bytes| codec::encode(value, bytes).map(|()| true)));
-            each.try_for_each(|done| done.map(drop)).map_err(|error| error.with("state", of))
+            let mut each = values.iter().map(|value| put(bytes, |bytes| codec::encode(value, bytes)));
+            each.try_for_each(|done| done).map_err(|error| error.with("state", of))
         };
         self.lists.retain(|(other, _)| *other != name);
         self.lists.push((name, Box::new(encode)));
         Ok(())
     }
+}
+
+/// The first byte of what an operator and its function have written together; what either writes alone begins with another.
+const TOGETHER: u8 = 0xff;
+
+/// What an operator stores, with what its function does, if that stores anything.
+pub(crate) fn with_lists(operator: FreezeOwn, function: Option<FreezeOwn>) -> FreezeOwn {
+    let Some(function) = function else { return operator };
+    Box::new(move || {
+        let mut bytes = vec![TOGETHER];
+        put(&mut bytes, |bytes| {
+            bytes.extend(operator()?);
+            Ok(())
+        })?;
+        bytes.extend(function()?);
+        Ok(bytes)
+    })
+}
+
+/// What [`with_lists`] has put together: the operators' state, and in its place in `restored` that of their functions.
+pub(crate) fn without_lists(restored: &mut Restored) -> Result<Vec<Vec<u8>>> {
+    let mut operators = Vec::new();
+    for own in std::mem::take(&mut restored.own) {
+        match own.split_first() {
+            Some((&TOGETHER, rest)) => {
+                let mut bytes = Bytes(rest);
+                operators.push(bytes.part()?.to_vec());
+                restored.own.push(bytes.0.to_vec());
+            }
+            _ => operators.push(own),
+        }
+    }
+    Ok(operators)
 }
 
 /// The operator state of a function, on the operator's side.
@@ -170,7 +203,7 @@ impl OperatorLists {
             for (name, encode) in context.lists {
                 put(&mut bytes, |bytes| {
                     bytes.extend(name.as_bytes());
-                    Ok(true)
+                    Ok(())
                 })?;
                 encode(&mut bytes)?;
             }

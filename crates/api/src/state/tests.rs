@@ -10,7 +10,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use riverrun_connect::{Cancellation, Counters, JobContext};
 use riverrun_runtime::{
-    CheckpointId, Clock, KeyGroupRange, OperatorContext, Restored, RestoredChain, SnapshotRequest, key_group,
+    CheckpointId, Clock, KeyGroupRange, OperatorContext, Restored, RestoredChain, SnapshotRequest, TaskHandle,
+    key_group,
 };
 use riverrun_state::Rebase;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ fn context(subtask: usize, parallelism: usize, clock: Clock) -> OperatorContext 
         counters: Counters::default(),
         job: JobContext::default(),
         clock,
+        task: TaskHandle::default(),
     }
 }
 
@@ -147,8 +149,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => key.clone().prop_map(Step::Take),
         3 => (key.clone(), any::<u8>()).prop_map(|(key, value)| Step::Add(key, value)),
         2 => key.clone().prop_map(Step::Clear),
-        3 => (key.clone(), 0..4u8, "[a-c]{0,3}").prop_map(|(key, entry, value)| Step::Put(key, entry, value)),
-        3 => (key.clone(), 0..4u8).prop_map(|(key, entry)| Step::Remove(key, entry)),
+        3 => (key.clone(), 0..8u8, "[a-c]{0,3}").prop_map(|(key, entry, value)| Step::Put(key, entry, value)),
+        2 => (key.clone(), 0..8u8).prop_map(|(key, entry)| Step::Remove(key, entry)),
         4 => (key.clone(), 0..50i64, any::<bool>()).prop_map(|(key, time, event)| Step::SetTimer(key, time, event)),
         3 => (key.clone(), 0..50i64, any::<bool>()).prop_map(|(key, time, event)| Step::DeleteTimer(key, time, event)),
         1 => (0..50i64, any::<bool>()).prop_map(|(time, event)| Step::Fire(time, event)),
@@ -617,5 +619,45 @@ mod time_to_live {
         assert_eq!(at(&mut backend, &now, 5_100, |state| it.value(state).unwrap().copied()), None);
         let (mut backend, it) = restored(&[timed], clock, values::<u8>("it")).unwrap();
         assert_eq!(at(&mut backend, &now, 9_000, |state| it.value(state).unwrap().copied()), Some(1));
+    }
+}
+
+#[test]
+fn of_a_large_map_a_checkpoint_holds_only_the_entries_that_changed() {
+    let declare = |state: &mut KeyedState| MapStateDescriptor::<u64, String>::new("it").register(state).unwrap();
+    let (mut backend, map) = one::<u64, _>(Clock::System, declare);
+    backend.set_key(&7).unwrap();
+    let state = backend.current().unwrap().1;
+    map.put_all(state, (0..20_000).map(|entry| (entry, format!("value {entry}")))).unwrap();
+    // What has not changed is stored anew bit by bit, and the large map when its turn comes.
+    for key in 100..200 {
+        backend.set_key(&key).unwrap();
+        map.put(backend.current().unwrap().1, key, String::new()).unwrap();
+    }
+    let whole = snapshot(&mut backend, true).0.unwrap();
+    let mut deltas = vec![whole];
+    for round in 0..40u64 {
+        backend.set_key(&7).unwrap();
+        let state = backend.current().unwrap().1;
+        map.put(state, round, "changed".to_owned()).unwrap();
+        map.remove(state, &(900 + round)).unwrap();
+        deltas.push(snapshot(&mut backend, false).0.unwrap());
+    }
+    let small = deltas.iter().filter(|delta| delta.len() * 10 < deltas[0].len()).count();
+    assert!(small >= 30, "{:?}", deltas.iter().map(Vec::len).collect::<Vec<_>>());
+    for ttl in [false, true] {
+        let (mut backend, map) = restored::<u64, _>(&deltas, Clock::System, |state| {
+            let descriptor = MapStateDescriptor::<u64, String>::new("it");
+            let config = StateTtlConfig::new(Duration::from_secs(1_000));
+            if ttl { descriptor.enable_time_to_live(config) } else { descriptor }.register(state).unwrap()
+        })
+        .unwrap();
+        backend.set_key(&7).unwrap();
+        let state = backend.current().unwrap().1;
+        let entries: BTreeMap<u64, String> =
+            map.entries(state).unwrap().map(|(entry, value)| (*entry, value.clone())).collect();
+        let value = |entry: u64| if entry < 40 { "changed".to_owned() } else { format!("value {entry}") };
+        let left = (0..20_000).filter(|entry| !(900..940).contains(entry));
+        assert_eq!(entries, left.map(|entry| (entry, value(entry))).collect());
     }
 }

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyedState;
 use super::codec;
-use super::column::Expiry;
+use super::column::{Changing, Expiry};
 use super::keyed::ColumnId;
+use super::map::{ChangedEntries, Entries};
 use super::ttl::{Expired, StateTtlConfig, Ttl};
 use crate::State;
 
@@ -49,6 +50,16 @@ pub(super) trait Expiring: State {
     /// How a column of it is made.
     fn expiry(config: &StateTtlConfig) -> Result<Expiry<Self>> {
         Ok(Expiry { ttl: config.ttl()?, cleanup: config.cleanup(), expire: Self::expire })
+    }
+
+    /// How it is stored by what has changed in it, if that is possible.
+    fn changing() -> Option<Changing<Self>> {
+        None
+    }
+
+    /// The same of the form that does not know when it was used.
+    fn plain_changing() -> Option<Changing<Self::Plain>> {
+        None
     }
 
     /// Reads what a column without time to live has stored.
@@ -116,14 +127,30 @@ impl<V> TimedList<V> {
 }
 
 impl<K: State + Hash + Eq, V: State> Expiring for TimedMap<K, V> {
-    type Plain = HashMap<K, V>;
+    type Plain = Entries<K, V>;
 
-    fn wrap(plain: HashMap<K, V>, now: i64) -> Self {
-        plain.into_iter().map(|(key, value)| (key, Timed::wrap(value, now))).collect()
+    fn wrap(plain: Entries<K, V>, now: i64) -> Self {
+        plain.into_map().into_iter().map(|(key, value)| (key, Timed::wrap(value, now))).collect()
     }
 
-    fn unwrap(self) -> HashMap<K, V> {
-        self.into_iter().map(|(key, timed)| (key, timed.value)).collect()
+    fn unwrap(self) -> Entries<K, V> {
+        Entries::from(self.into_iter().map(|(key, timed)| (key, timed.value)).collect::<HashMap<_, _>>())
+    }
+
+    /// It is stored whole, but may have to read what was stored without time to live.
+    fn changing() -> Option<Changing<Self>> {
+        let apply = |map: &mut Option<Self>, bytes: &[u8], now: i64| {
+            let (set, removed) = codec::decode::<ChangedEntries<K, V>>(bytes)?;
+            let map = map.get_or_insert_default();
+            map.extend(set.into_iter().map(|(key, value)| (key, Timed::wrap(value, now))));
+            removed.iter().for_each(|key| drop(map.remove(key)));
+            Ok(())
+        };
+        Some(Changing { freeze: |_, _| None, parts: HashMap::len, apply })
+    }
+
+    fn plain_changing() -> Option<Changing<Entries<K, V>>> {
+        Some(Changing { freeze: Entries::freeze, parts: Entries::len, apply: Entries::apply })
     }
 
     fn expire(&mut self, ttl: Ttl, now: i64) -> Expired {
@@ -286,7 +313,7 @@ impl KeyedState {
     ) -> Result<Option<V>> {
         self.touch(USED);
         let now = self.clock.now();
-        let removed = self.remove_entry::<K, Timed<V>>(column, key)?;
+        let removed = self.remove_entry::<TimedMap<K, V>>(column, key)?;
         let seen = removed.filter(|timed| ttl.shows_expired || !ttl.has_expired(timed.used.get(), now));
         Ok(seen.map(|timed| timed.value))
     }

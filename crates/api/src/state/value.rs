@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use riverrun_base::Result;
 
-use super::keyed::ColumnId;
+use super::keyed::{ColumnId, Values};
 use super::timed::Timed;
 use super::ttl::Ttl;
 use super::{KeyedState, StateAccess, StateTtlConfig};
@@ -75,6 +75,11 @@ impl<V: State> ValueState<V> {
     /// In how many of these slots there is a value; of a state whose values do not expire.
     pub(crate) fn count_set(&self, state: &KeyedState, slots: impl Iterator<Item = u32>) -> Result<usize> {
         state.count_set::<V>(self.column, slots)
+    }
+
+    /// The values of all keys; nothing, where using one leaves something to do.
+    pub(crate) fn values<'a>(&self, state: &'a mut KeyedState) -> Result<Option<Values<'a, V>>> {
+        if self.ttl.is_some() { Ok(None) } else { state.values(self.column) }
     }
 
     /// The key's value to change in place, which counts as written; made by `default` if it has none.

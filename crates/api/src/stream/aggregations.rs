@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 
 use super::{DataStream, KeyedStream};
+use crate::functions::KeySelector;
 use crate::{Key, Record, State};
 
 /// Flink names a field by its name or position; here a closure leads to it. For [`sum`](Self::sum), [`min`](Self::min) and
@@ -24,7 +25,7 @@ impl<T, K, S> KeyedStream<T, K, S>
 where
     T: Record + State,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
 {
     /// The sum of a field; the other fields are those of the key's first record. Numbers overflow as Rust's do.
     pub fn sum<N, F>(self, field: F) -> DataStream<T>

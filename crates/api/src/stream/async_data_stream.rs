@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use riverrun_base::Error;
 
-use super::DataStream;
+use super::{DataStream, Settings};
 use crate::functions::{AsyncFunction, AsyncRetryStrategies, AsyncRetryStrategy};
 use crate::operators::{AsyncWait, AsyncWaitOperator};
 use crate::{Record, State};
 
 /// Async I/O: each record is looked up elsewhere, and while one waits for its answer others are on their way.
 ///
-/// As many as `capacity` are on their way in a subtask; with more, the stream waits. A record that has no results after `timeout`, retries
+/// As many as `capacity` are on their way in a subtask; with more, the stream waits, which counts as backpressured and not as busy. The operator
+/// has a thread of its own, away from what is before it. A record that has no results after `timeout`, retries
 /// included (zero: no such limit), gets those of [`AsyncFunction::timeout`]. At the end of the stream all are waited for.
 ///
 /// Records on their way are part of a checkpoint, so they are serializable, and are looked up again after a restart; at another parallelism
@@ -87,7 +88,8 @@ impl AsyncDataStream {
         if wait.capacity == 0 {
             stream.mistake(Error::user("the capacity of async I/O is 0").hint("let at least one record be on its way"));
         }
-        stream.operator("async wait operator", move |context| {
+        let settings = Settings { starts_chain: true, ..Settings::named("async wait operator") };
+        DataStream::<T>::operator_behind(&stream.env, stream.origins, settings, move |context| {
             Ok(Box::new(AsyncWaitOperator::open(function.clone(), wait.clone(), context)?))
         })
     }

@@ -4,7 +4,7 @@ use super::both::both;
 use super::connected::ConnectWith;
 use super::data_stream::SidedFactory;
 use super::{DataStream, KeyedStream, Settings};
-use crate::functions::{BroadcastProcessFunction, KeyedBroadcastProcessFunction};
+use crate::functions::{BroadcastProcessFunction, KeySelector, KeyedBroadcastProcessFunction};
 use crate::operators::{BroadcastProcessOperator, KeyedBroadcastProcessOperator};
 use crate::state::{MakeMap, MapStateDescriptor, MapStateKey};
 use crate::{Key, Record, State};
@@ -96,7 +96,7 @@ where
     T: Record,
     B: Record,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
 {
     /// Results by a function that sees the records of both, keeps broadcast state, keeps state for each key, and sets timers.
     pub fn process<O: Record>(self, function: impl KeyedBroadcastProcessFunction<K, T, B, O>) -> DataStream<O> {

@@ -3,7 +3,9 @@
 use super::both::both;
 use super::data_stream::SidedFactory;
 use super::{Both, DataStream, KeyedStream, Origin, Settings};
-use crate::functions::{CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, KeyedCoProcessFunction};
+use crate::functions::{
+    CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, KeySelector, KeyedCoProcessFunction,
+};
 use crate::operators::{
     CoFlatMapClosures, CoFlatMapOperator, CoMapClosures, CoMapOperator, CoProcessOperator, KeyedCoProcessOperator,
 };
@@ -60,7 +62,7 @@ impl<T, K, S> KeyedStream<T, K, S>
 where
     T: Record,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
 {
     /// Both streams into one operator that keeps state for each key: records of equal keys of either come to the same subtask.
     /// With a [`BroadcastStream`](crate::BroadcastStream) it is the broadcast state pattern.
@@ -161,8 +163,8 @@ where
     A: Record,
     B: Record,
     K: Key,
-    S: Fn(&A) -> K + Clone + Send + Sync + 'static,
-    R: Fn(&B) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<A, K>,
+    R: KeySelector<B, K>,
 {
     /// As [`ConnectedStreams::map`]; records of equal keys are seen by the same subtask.
     pub fn map<O: Record>(

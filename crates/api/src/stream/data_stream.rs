@@ -1,6 +1,7 @@
 //! A stream of records.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
@@ -9,13 +10,15 @@ use riverrun_data::Records;
 use riverrun_runtime::{Exchange, Operator, OperatorContext, key_group};
 
 use super::{KeyedStream, Listeners, MainOutput, NodeId, Origin, OutputTag, Settings, SideOutput, Sided, Way};
-use crate::functions::{BoxError, Collector, FilterFunction, FlatMapFunction, MapFunction, ProcessFunction};
+use crate::functions::{
+    BoxError, Collector, FilterFunction, FlatMapFunction, KeyByRef, KeySelector, MapFunction, ProcessFunction,
+    SelectedKey,
+};
 use crate::operators::{
     FilterClosure, FilterOperator, FlatMapClosure, FlatMapOperator, MainOnly, MapClosure, MapOperator, ProcessOperator,
     TryMapClosure,
 };
 use crate::sinks::{CollectSink, DiscardingSink, PrintSink};
-use crate::state::hash_key;
 use crate::{Key, Record, StreamExecutionEnvironment};
 
 /// A stream of records, as it comes out of an operator. A clone of it that is consumed too gets every record too.
@@ -195,15 +198,41 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Deals the records out by a key. Those of equal keys go to the same subtask, in order; it keeps state for each key.
+    ///
+    /// The closure is called where a record is dealt out, and again where it comes in. A key that would have to be cloned for that is better
+    /// found by [`Self::key_by_ref`].
     pub fn key_by<K: Key, S>(self, selector: S) -> KeyedStream<T, K, S>
     where
         S: Fn(&T) -> K + Clone + Send + Sync + 'static,
     {
+        self.keyed(selector)
+    }
+
+    /// As [`Self::key_by`], by a key that lies in the record, as text does: it is cloned only when it is new.
+    ///
+    /// ```
+    /// use riverrun::prelude::*;
+    ///
+    /// let env = StreamExecutionEnvironment::new();
+    /// let clicks = env.from_collection([("/a".to_owned(), 1), ("/b".to_owned(), 1), ("/a".to_owned(), 1)]);
+    /// let counts = clicks.key_by_ref(|(page, _)| page.as_str()).sum(|(_, count)| count);
+    /// assert_eq!(counts.execute_and_collect("counts")?.last(), Some(&("/a".to_owned(), 2)));
+    /// # Ok::<(), riverrun::Error>(())
+    /// ```
+    pub fn key_by_ref<Q, F>(self, selector: F) -> KeyedStream<T, Q::Owned, KeyByRef<F, Q>>
+    where
+        Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized + 'static,
+        F: Fn(&T) -> &Q + Clone + Send + Sync + 'static,
+    {
+        self.keyed(KeyByRef::new(selector))
+    }
+
+    fn keyed<K: Key, S: KeySelector<T, K>>(self, selector: S) -> KeyedStream<T, K, S> {
         let by = selector.clone();
         let keyed = self.exchanged(Arc::new(move |max_parallelism| {
             let selector = by.clone();
             Exchange::hash(move |batch: &Records<T>, groups: &mut Vec<u32>| {
-                let group = |value| key_group(hash_key(&selector(value)), max_parallelism);
+                let group = |value| key_group(selector.select(value).key_hash(), max_parallelism);
                 groups.extend(batch.values().iter().map(group));
                 Ok(())
             })

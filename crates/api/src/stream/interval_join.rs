@@ -5,7 +5,9 @@ use riverrun_connect::Counter;
 use serde::{Deserialize, Serialize};
 
 use super::{DataStream, KeyedStream, OutputTag, SideOutputs};
-use crate::functions::{Collector, FnResult, KeyedCoProcessFunction, KeyedContext, RuntimeContext};
+use crate::functions::{
+    CheckpointedFunction, Collector, FnResult, KeySelector, KeyedCoProcessFunction, KeyedContext, RuntimeContext,
+};
 use crate::state::{KeyedState, ValueState, ValueStateDescriptor};
 use crate::{Key, Record, State};
 
@@ -13,7 +15,7 @@ impl<A, K, S> KeyedStream<A, K, S>
 where
     A: Record,
     K: Key,
-    S: Fn(&A) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<A, K>,
 {
     /// Pairs of records of equal keys where the event time of the other stream's is within bounds around this one's.
     ///
@@ -32,7 +34,7 @@ where
     /// ```
     pub fn interval_join<B: Record, R>(self, other: KeyedStream<B, K, R>) -> IntervalJoin<A, B, K, S, R>
     where
-        R: Fn(&B) -> K + Clone + Send + Sync + 'static,
+        R: KeySelector<B, K>,
     {
         IntervalJoin { left: self, right: other }
     }
@@ -74,8 +76,8 @@ where
     A: State,
     B: State,
     K: Key,
-    S: Fn(&A) -> K + Clone + Send + Sync + 'static,
-    R: Fn(&B) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<A, K>,
+    R: KeySelector<B, K>,
 {
     /// A right record at the lower bound does not meet the left one.
     #[must_use]
@@ -160,6 +162,11 @@ pub trait ProcessJoinFunction<A, B, O: Record>: Clone + Send + Sync + 'static {
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 
@@ -373,5 +380,9 @@ where
 
     fn close(&mut self) -> FnResult {
         self.function.close()
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 }

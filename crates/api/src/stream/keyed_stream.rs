@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::data_stream::SidedFactory;
 use super::{DataStream, Settings};
-use crate::functions::{KeyedProcessFunction, ReduceFunction};
+use crate::functions::{KeySelector, KeyedProcessFunction, ReduceFunction};
 use crate::operators::{KeyedProcessOperator, ReduceOperator};
 use crate::{Key, Record, State};
 
@@ -20,7 +20,7 @@ impl<T, K, S> KeyedStream<T, K, S>
 where
     T: Record,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
 {
     pub(super) fn new(stream: DataStream<T>, selector: S) -> Self {
         Self { stream, selector, key: PhantomData }

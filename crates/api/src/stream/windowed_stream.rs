@@ -7,7 +7,7 @@ use riverrun_base::Error;
 
 use super::data_stream::SidedFactory;
 use super::{DataStream, KeyedStream, OutputTag, Settings};
-use crate::functions::{AggregateFunction, Collector, ReduceFunction};
+use crate::functions::{AggregateFunction, Collector, KeySelector, ReduceFunction};
 use crate::window::{
     Aggregating, Contents, CountEvictor, CountTrigger, Evictor, Evicts, GlobalWindows, Listing, NoEvictor, Plain,
     ProcessWindowFunction, Processed, PurgingTrigger, Reducing, Trigger, WindowAssigner, WindowClosure, WindowOperator,
@@ -32,7 +32,7 @@ impl<T, K, S> KeyedStream<T, K, S>
 where
     T: Record,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
 {
     /// Cuts the records of each key into windows.
     pub fn window<A: WindowAssigner<T>>(self, assigner: A) -> WindowedStream<T, K, S, A, A::DefaultTrigger> {
@@ -142,7 +142,7 @@ impl<T, K, S, A, Tr, E> WindowedStream<T, K, S, A, Tr, E>
 where
     T: Record,
     K: Key,
-    S: Fn(&T) -> K + Clone + Send + Sync + 'static,
+    S: KeySelector<T, K>,
     A: WindowAssigner<T>,
     Tr: Trigger<T, A::Window>,
     E: Evicts<K, T, A::Window>,

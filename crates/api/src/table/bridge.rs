@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
 use arrow::datatypes::SchemaRef;
 use riverrun_base::{Error, Result};
-use riverrun_data::{Batch, DataType, LogicalType, Records, RowField, RowKind, arrow_schema};
+use riverrun_data::{Batch, DataType, LogicalType, NO_TIMESTAMP, Records, RowField, RowKind, arrow_schema};
 use riverrun_runtime::{Operator, Output};
 use riverrun_sql::{Relation, RelationColumn, Session, TimeAttribute, converts_implicitly};
 use serde::Serialize;
@@ -26,10 +26,10 @@ fn with_event_time(columns: &[RowField]) -> SchemaRef {
 }
 
 fn event_times(timestamps: &[i64], rows: usize) -> ArrayRef {
-    let times = if timestamps.is_empty() {
+    let times: TimestampMillisecondArray = if timestamps.is_empty() {
         TimestampMillisecondArray::new_null(rows)
     } else {
-        TimestampMillisecondArray::from(timestamps.to_vec())
+        timestamps.iter().map(|time| (*time != NO_TIMESTAMP).then_some(*time)).collect()
     };
     Arc::new(times.with_timezone("UTC"))
 }
@@ -136,10 +136,9 @@ impl<T: Record + DeserializeOwned> RowsToRecords<T> {
 fn timestamps(batch: &Batch) -> Vec<i64> {
     let Some(times) = batch.rows().columns().last() else { return Vec::new() };
     match arrow::compute::cast(times, &arrow::datatypes::DataType::Int64) {
-        // Rows without event time among rows with it: none has it.
-        Ok(times) if times.null_count() == 0 => {
+        Ok(times) => {
             let times = arrow::array::AsArray::as_primitive_opt::<arrow::datatypes::Int64Type>(&times);
-            times.map(|times| times.values().to_vec()).unwrap_or_default()
+            times.map(|times| times.iter().map(|time| time.unwrap_or(NO_TIMESTAMP)).collect()).unwrap_or_default()
         }
         _ => Vec::new(),
     }

@@ -25,7 +25,6 @@ mod environment;
 mod expression;
 mod functions;
 mod group_window;
-mod print;
 mod result;
 mod rows;
 mod schema;

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Result};
 use riverrun_data::{Batch, DataType};
-use riverrun_sql::{Column as ResultColumn, QueryRows, ResultTable};
+use riverrun_sql::{COLUMN_WIDTH, Column as ResultColumn, QueryRows, ResultTable, Tableau};
 
-use super::print::Tableau;
 use super::rows::{Column, Row, Value};
 use crate::stream::JobClient;
 
@@ -123,25 +122,25 @@ impl TableResult {
         let failed = |error: io::Error| Error::external("the rows cannot be printed").caused_by(error);
         match self.content {
             Content::Done { .. } => writeln!(out, "OK").map_err(failed),
-            Content::Answer(table) => super::print::answer(&table, out).map_err(failed),
+            Content::Answer(table) => table.draw(out).map_err(failed),
             Content::Job { name, job } => {
                 writeln!(out, "{name}: job {}", job.job_id()).map_err(failed)?;
                 job.wait().map(|_| ())
             }
             Content::Query { job, mut rows } => {
                 let begin = Instant::now();
-                let tableau = Tableau::of_query(rows.columns());
+                let tableau = Tableau::of_query(rows.columns(), COLUMN_WIDTH);
                 tableau.head(out).map_err(failed)?;
                 let mut count = 0;
                 while let Some(batch) = rows.next(WAIT)? {
                     for row in &batch {
                         tableau.changed(row.kind, &row.values, out).map_err(failed)?;
                     }
-                    count += batch.len();
+                    count += batch.len() as u64;
                     out.flush().map_err(failed)?;
                 }
                 job.wait()?;
-                tableau.foot(count, begin.elapsed(), out).map_err(failed)
+                tableau.foot(count, begin.elapsed(), false, out).map_err(failed)
             }
         }
     }

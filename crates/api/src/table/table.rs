@@ -8,7 +8,7 @@ use riverrun_base::{Error, Result};
 use riverrun_sql::ast::{SelectItem, WildcardAdditionalOptions};
 use riverrun_sql::{Relation, RelationColumn, Session};
 
-use super::expression::{Expression, Kind, Windows, ident, lower, name_of};
+use super::expression::{Expression, Kind, Windows, ident, lower, lower_order, name_of};
 use super::group_window::GroupWindow;
 use super::{StatementSet, TableEnvironment, TableResult};
 
@@ -264,19 +264,52 @@ impl Table {
         self.refused("left_outer_join() of two tables", "a table function is joined by left_outer_join_lateral")
     }
 
-    /// Not supported yet, as in SQL: the table is refused when it is run.
-    pub fn order_by(self, _: impl IntoIterator<Item = Expression>) -> Self {
-        self.refused("order_by()", "sort what collect() answers")
+    /// Sorts the rows: ORDER BY. Each expression is a column or computed of some; [`asc()`](Expression::asc) is the direction of one that says
+    /// none. NULL is the least value.
+    ///
+    /// The rows come out when all have come, so the table's sources must end; one that does not is refused when the table is run.
+    ///
+    /// ```
+    /// use riverrun::table::{TableEnvironment, col, lit, row};
+    ///
+    /// let env = TableEnvironment::create();
+    /// let prices = env.from_values(["item", "price"], [
+    ///     row([lit("tea"), lit(3)]),
+    ///     row([lit("cup"), lit(7)]),
+    ///     row([lit("pot"), lit(7)]),
+    /// ])?;
+    /// let dearest = prices.order_by([col("price").desc(), col("item")]).fetch(2).execute()?.collect()?;
+    /// assert_eq!(dearest.iter().map(ToString::to_string).collect::<Vec<_>>(), ["+I[cup, 7]", "+I[pot, 7]"]);
+    /// # Ok::<(), riverrun::Error>(())
+    /// ```
+    pub fn order_by(self, order: impl IntoIterator<Item = Expression>) -> Self {
+        let order: Vec<Expression> = order.into_iter().collect();
+        let what = || call("order_by", &order);
+        self.step(what, |session, relation| {
+            if order.is_empty() {
+                return Err(Error::user("order_by() needs something to sort by"));
+            }
+            let lowered = order.iter().map(lower_order).collect::<Result<Vec<_>>>()?;
+            session.order_by(relation, &lowered)
+        })
     }
 
-    /// Not supported yet, as in SQL: the table is refused when it is run.
-    pub fn limit(self, _: u64) -> Self {
-        self.refused("limit()", "take as many rows of iter() as are wanted")
+    /// Leaves the first rows out: OFFSET.
+    pub fn offset(self, rows: u64) -> Self {
+        self.step(|| format!("offset({rows})"), |session, relation| Ok(session.cut(relation, rows, None)))
     }
 
-    /// As [`Self::limit`].
+    /// So many rows at most: FETCH. Behind [`order_by`](Self::order_by) no more rows than these, and those of an [`offset`](Self::offset), are kept.
+    ///
+    /// Without `order_by`, rows that are only inserted come as they are, the first ones; of a table that updates its rows they come in the
+    /// end, and its sources must end.
     pub fn fetch(self, rows: u64) -> Self {
-        self.limit(rows)
+        self.step(|| format!("fetch({rows})"), |session, relation| Ok(session.cut(relation, 0, Some(rows))))
+    }
+
+    /// As [`Self::fetch`].
+    pub fn limit(self, rows: u64) -> Self {
+        self.fetch(rows)
     }
 
     /// The plan as text, with the changelog mode of every operator.

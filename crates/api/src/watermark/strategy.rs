@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use riverrun_data::Records;
+use riverrun_data::{NO_TIMESTAMP, Records};
 
 use super::{BoundedOutOfOrderness, NoWatermarks, WatermarkGenerator};
 
@@ -114,13 +114,13 @@ impl<T, F: Fn(&T, Option<i64>) -> i64 + Clone + Send + Sync + 'static> Timestamp
     }
 }
 
-/// The times that the source gives to records; `i64::MIN` where it gives none.
+/// The times that the source gives to records; none where it gives none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecordTimestamps;
 
 impl<T> TimestampAssigner<T> for RecordTimestamps {
     fn extract_timestamp(&self, _: &T, recorded: Option<i64>) -> i64 {
-        recorded.unwrap_or(i64::MIN)
+        recorded.unwrap_or(NO_TIMESTAMP)
     }
 
     fn assign_all(&self, batch: &Records<T>) -> Vec<i64> {

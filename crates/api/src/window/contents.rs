@@ -1,6 +1,6 @@
 //! What is kept of a window's records, and what becomes of it when the window fires.
 
-use crate::functions::{AggregateFunction, Collector, FnResult, ReduceFunction, RuntimeContext};
+use crate::functions::{AggregateFunction, CheckpointedFunction, Collector, FnResult, ReduceFunction, RuntimeContext};
 use crate::{Key, Record, State};
 
 use super::{Evictor, ProcessWindowFunction, TimestampedValue, Window, WindowContext};
@@ -51,6 +51,9 @@ pub trait Contents<K, T, W>: Clone + Send + Sync + 'static {
     /// # Errors
     /// The job fails with this error.
     fn close(&mut self) -> FnResult;
+
+    /// The operator state of the function that makes the results, if it has any.
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction>;
 }
 
 /// What makes results of a window's values.
@@ -70,6 +73,8 @@ pub(crate) trait Results<I, K, W>: Clone + Send + Sync + 'static {
     fn clear(&mut self, context: &mut WindowContext<'_, W>) -> FnResult;
 
     fn close(&mut self) -> FnResult;
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction>;
 }
 
 /// The value is the result.
@@ -95,6 +100,10 @@ impl<I: Record, K, W> Results<I, K, W> for Plain {
 
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 
@@ -145,6 +154,10 @@ where
 
     fn close(&mut self) -> FnResult {
         self.function.close()
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 }
 
@@ -199,6 +212,10 @@ where
     fn close(&mut self) -> FnResult {
         self.1.close()
     }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.1.checkpointed()
+    }
 }
 
 /// Records are put into an accumulator.
@@ -248,6 +265,10 @@ where
 
     fn close(&mut self) -> FnResult {
         self.1.close()
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.1.checkpointed()
     }
 }
 
@@ -315,6 +336,10 @@ where
 
     fn close(&mut self) -> FnResult {
         self.function.close()
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.function.checkpointed()
     }
 }
 
@@ -388,6 +413,10 @@ where
 
     fn close(&mut self) -> FnResult {
         self.contents.close()
+    }
+
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        self.contents.checkpointed()
     }
 }
 

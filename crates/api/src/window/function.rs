@@ -1,6 +1,6 @@
 //! Functions of a window's records.
 
-use crate::functions::{Collector, FnResult, RuntimeContext};
+use crate::functions::{CheckpointedFunction, Collector, FnResult, RuntimeContext};
 use crate::state::{KeyedState, StateAccess};
 use crate::stream::{OutputTag, SideOutputs};
 use crate::{Key, Record};
@@ -71,6 +71,11 @@ pub trait ProcessWindowFunction<I, O: Record, K: Key, W: Window>: Clone + Send +
     /// The job fails with this error.
     fn close(&mut self) -> FnResult {
         Ok(())
+    }
+
+    /// The function's operator state, if it has any: `Some(self)` for one that is a [`CheckpointedFunction`].
+    fn checkpointed(&mut self) -> Option<&mut dyn CheckpointedFunction> {
+        None
     }
 }
 

@@ -63,13 +63,13 @@ impl<P> Panes<P> {
         }
     }
 
-    /// The place of the one that is looked for.
+    /// The one that is looked for, and its place.
     #[inline]
-    pub(super) fn position(&self, is_it: impl Fn(&P) -> bool) -> Option<usize> {
-        if self.first.as_ref().is_some_and(&is_it) {
-            return Some(0);
+    pub(super) fn find(&mut self, is_it: impl Fn(&P) -> bool) -> Option<(usize, &mut P)> {
+        match &mut self.first {
+            Some(first) if is_it(first) => Some((0, first)),
+            _ => self.rest.iter_mut().enumerate().find_map(|(place, pane)| is_it(pane).then_some((place + 1, pane))),
         }
-        self.rest.iter().position(is_it).map(|place| place + 1)
     }
 
     /// Answers the place.
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!((panes.swap_remove(0), panes.len()), (Some(1), 3));
         assert_eq!(panes.iter().copied().collect::<Vec<_>>(), [4, 2, 3]);
         assert_eq!(panes.swap_remove(1), Some(2));
-        assert_eq!([panes.position(|pane| *pane == 4), panes.position(|pane| *pane == 3)], [Some(0), Some(1)]);
+        assert_eq!([4, 3].map(|it| panes.find(|pane| *pane == it).map(|(place, _)| place)), [Some(0), Some(1)]);
         assert_eq!([panes.swap_remove(5), panes.swap_remove(0), panes.swap_remove(0)], [None, Some(4), Some(3)]);
         assert!(panes.is_empty() && panes.swap_remove(0).is_none());
     }

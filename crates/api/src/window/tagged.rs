@@ -58,6 +58,10 @@ where
         self.0.restore(state)
     }
 
+    fn begin(&mut self) -> Result<()> {
+        self.0.begin()
+    }
+
     fn finish(&mut self, out: &mut dyn Output<O>) -> Result<()> {
         self.0.finish(out)
     }

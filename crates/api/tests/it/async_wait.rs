@@ -327,6 +327,31 @@ fn a_job_that_waits_can_be_canceled_at_once() {
 }
 
 #[test]
+fn to_wait_for_room_is_to_be_backpressured_and_not_busy() {
+    let env = StreamExecutionEnvironment::new();
+    let numbers = env.add_source(GeneratorSource::new(|n| n), "numbers");
+    let function = |n: u64| async move {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(vec![n])
+    };
+    AsyncDataStream::ordered_wait(numbers, function, LONG, 1).name("waits").discard();
+    let job = env.execute_async("waits").unwrap();
+    let start = Instant::now();
+    let task = loop {
+        let metrics = job.metrics();
+        let task = metrics.tasks.iter().find(|task| task.name.starts_with("waits"));
+        if let Some(task) = task.filter(|task| task.backpressured > Duration::from_millis(200)) {
+            break task.clone();
+        }
+        assert!(start.elapsed() < LONG, "{metrics:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    job.cancel();
+    job.wait().unwrap();
+    assert!(task.busy < task.backpressured, "{task:?}");
+}
+
+#[test]
 fn a_capacity_of_none_is_refused() {
     let env = StreamExecutionEnvironment::new();
     let numbers = env.from_sequence(1, 2);

@@ -3,10 +3,14 @@
 
 mod async_wait;
 mod broadcast;
+mod checkpointed;
 mod connected;
 #[cfg(all(feature = "filesystem", feature = "jdbc", feature = "kafka"))]
 mod connectors;
+#[cfg(feature = "http")]
+mod http;
 mod keyed;
+mod killed_pipelines;
 mod measures;
 mod own_sources;
 mod random_pipelines;

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// A record. What makes it depends on all fields of what it is made of, but not on its place among others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Item {
-    time: i64,
+pub(super) struct Item {
+    pub(super) time: i64,
     key: u64,
     value: u64,
     /// How many records it was made of.
@@ -24,21 +24,21 @@ struct Item {
 }
 
 /// Event times are at most this much out of order.
-const DISORDER: i64 = 50;
+pub(super) const DISORDER: i64 = 50;
 
 /// From one record to the next, so much time passes in the mean.
 const PACE: u64 = 8;
 
 /// Times are even, and so are the sizes of windows, while the gaps of sessions are odd: two records are never apart by just a gap, where it
 /// would depend on the time between two watermarks whether they are of one session.
-fn item(n: u64) -> Item {
+pub(super) fn item(n: u64) -> Item {
     let noise = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     let time = i64::try_from(n * PACE + noise % 25 * 2).unwrap();
     Item { time, key: noise % 13, value: noise % 1_000, count: 1 }
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Map(u64),
     Filter(u64),
     FlatMap,
@@ -65,7 +65,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let keys = || 1..8u64;
     prop_oneof![
         (1..100u64).prop_map(Step::Map),
@@ -209,13 +209,13 @@ impl KeyedProcessFunction<u64, Item, Item> for Timers {
     }
 }
 
-fn expected(count: u64, steps: &[Step]) -> Vec<Item> {
+pub(super) fn expected(count: u64, steps: &[Step]) -> Vec<Item> {
     let mut all = steps.iter().fold((0..count).map(item).collect(), batched);
     all.sort_unstable();
     all
 }
 
-fn pipeline(stream: DataStream<Item>, steps: &[Step]) -> DataStream<Item> {
+pub(super) fn pipeline(stream: DataStream<Item>, steps: &[Step]) -> DataStream<Item> {
     // What is behind an exchange has no name or parallelism of its own.
     steps.iter().fold(stream, |stream, step| streamed(stream, step.clone())).map(|item| item)
 }
@@ -290,10 +290,11 @@ fn job(steps: &[Step], parallelism: usize, source: GeneratorSource<fn(u64) -> It
     let event_time = WatermarkStrategy::for_bounded_out_of_orderness(Duration::from_millis(DISORDER.unsigned_abs()))
         .with_timestamp_assigner(|item: &Item, _| item.time);
     let fails = Arc::new(Mutex::new(Vec::new()));
-    let (failing, seen) = (Arc::clone(&fails), Arc::new(AtomicU64::new(0)));
+    let seen = Arc::new(AtomicU64::new(0));
+    let (failing, counted) = (Arc::clone(&fails), Arc::clone(&seen));
     let items = env.from_source(source, event_time, "items").uid("items").try_map(move |item| {
         let mut fails: std::sync::MutexGuard<'_, Vec<u64>> = failing.lock().unwrap();
-        let number = seen.fetch_add(1, Ordering::SeqCst);
+        let number = counted.fetch_add(1, Ordering::SeqCst);
         if fails.first().is_some_and(|at| number >= *at) {
             fails.remove(0);
             return Err(format!("killed at record {number}"));
@@ -303,7 +304,7 @@ fn job(steps: &[Step], parallelism: usize, source: GeneratorSource<fn(u64) -> It
     let results = Arc::new(Mutex::new(Vec::new()));
     let collected = Arc::clone(&results);
     let _sink = pipeline(items, steps).map(move |item| collected.lock().unwrap().push(item)).discard();
-    Job { env, results, fails }
+    Job { env, results, fails, seen }
 }
 
 struct Job {
@@ -311,6 +312,8 @@ struct Job {
     results: Arc<Mutex<Vec<Item>>>,
     /// After so many records, of all attempts, one fails.
     fails: Arc<Mutex<Vec<u64>>>,
+    /// How many records have come, in all attempts.
+    seen: Arc<AtomicU64>,
 }
 
 fn results(of: &[&Job]) -> Vec<Item> {
@@ -373,10 +376,10 @@ proptest! {
         let first = job(&steps, before, source.clone());
         first.env.checkpoint_config().set_checkpoint_storage(at("first"));
         let running = first.env.execute_async("first").unwrap();
-        while matches!(running.job_status(), riverrun::JobStatus::Created | riverrun::JobStatus::Restarting) {
+        // A third of the records have come, or all.
+        while first.seen.load(Ordering::SeqCst) < count / 3 && running.job_status() != riverrun::JobStatus::Finished {
             std::thread::yield_now();
         }
-        std::thread::sleep(Duration::from_millis(count / 60));
         let Ok(savepoint) = running.stop_with_savepoint(false, Some(&at("savepoints"))) else {
             // It was faster.
             running.wait().unwrap();

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use riverrun::prelude::*;
+use riverrun::table::arrow::compute::kernels::numeric::add;
 use riverrun::table::{
     AggregateFunction as TableAggregate, ChangelogMode, Decimal, Expression, Row, RowKind, Schema, Session, Slide,
     StreamTableEnvironment, Table, TableEnvironment, TimeIntervalUnit, Timestamp, Tumble, Value, aggregate, all, call,
-    col, count_all, lit, row, scalar, table_function, try_scalar,
+    col, count_all, lit, row, scalar, table_function, try_scalar, vectorized,
 };
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +169,12 @@ fn a_table_has_the_plan_of_the_same_query_in_sql() {
             "SELECT FLOOR(bid_time TO MINUTE) AS m, CAST(price AS BIGINT) AS p FROM bids",
         ),
         (bids().select([col("item")]).distinct(), "SELECT DISTINCT item FROM bids"),
+        (bids().order_by([-col("price"), col("item").desc()]), "SELECT * FROM bids ORDER BY -price, item DESC"),
+        (
+            bids().select([all()]).order_by([col("price").asc()]).offset(1).fetch(3),
+            "SELECT * FROM bids ORDER BY price OFFSET 1 ROWS FETCH NEXT 3 ROWS ONLY",
+        ),
+        (bids().select([all()]).limit(3), "SELECT * FROM bids LIMIT 3"),
         (bids().select([all()]).union_all(&bids().select([all()])), "SELECT * FROM bids UNION ALL SELECT * FROM bids"),
         (
             bids().select([col("item").in_(["a", "b"]).then(1, 2).as_("x"), col("price").between(3, 7).as_("y")]),
@@ -176,6 +183,34 @@ fn a_table_has_the_plan_of_the_same_query_in_sql() {
     ] {
         assert_eq!(table.explain().unwrap(), env.sql_query(sql).unwrap().explain().unwrap(), "{sql}");
     }
+}
+
+#[test]
+fn rows_are_sorted_where_they_end() {
+    let table = bids().from("bids").unwrap().select([col("item"), col("price")]);
+    assert_eq!(shown(&table.clone().order_by([col("price")]).fetch(3)), ["+I[b, null]", "+I[b, 1]", "+I[a, 1]"]);
+    assert_eq!(shown(&table.clone().order_by([col("price").desc(), col("item")]).limit(1)), ["+I[b, 20]"]);
+    assert_eq!(shown(&table.clone().order_by([col("item").desc(), -col("price")]).offset(4).limit(2)).len(), 2);
+    // A constant, not the place of a column.
+    assert_eq!(shown(&table.clone().order_by([lit(2)]).fetch(1)), ["+I[a, 10]"]);
+    let sums = table.group_by([col("item")]).select([col("item"), col("price").sum().as_("s")]);
+    assert_eq!(shown(&sums.order_by([col("s").desc()])), ["+I[a, 47]", "+I[b, 29]"]);
+}
+
+#[test]
+fn a_stream_is_sorted_if_its_source_ends() {
+    let env = StreamExecutionEnvironment::new();
+    env.set_parallelism(3);
+    let tables = StreamTableEnvironment::create(&env);
+    let numbers = env.from_sequence(1, 1000).map(|n| n * 7919 % 1000);
+    let table = tables.from_data_stream(numbers).unwrap().order_by([col("f0").desc()]).fetch(500);
+    let sorted: DataStream<i64> = tables.to_data_stream(&table).unwrap();
+    assert_eq!(sorted.execute_and_collect("sorted").unwrap(), (500..1000).rev().collect::<Vec<i64>>());
+    let endless = riverrun::sources::GeneratorSource::new(|n: u64| n.cast_signed());
+    let endless = env.from_source(endless, WatermarkStrategy::no_watermarks(), "numbers");
+    let table = tables.from_data_stream(endless).unwrap().order_by([col("f0")]);
+    let error = message(&table);
+    assert!(error.contains("'numbers' never ends"), "{error}");
 }
 
 #[test]
@@ -212,7 +247,11 @@ fn a_mistake_is_the_error_of_what_runs_the_table() {
     assert!(time.contains("time attribute"), "{time}");
     let join = message(&bids().join(&bids(), col("item").eq("a")));
     assert!(join.contains("join() of two tables is not supported yet"), "{join}");
-    assert!(message(&bids().limit(3)).contains("limit() is not supported yet"));
+    let direction = message(&bids().select([col("price").desc()]));
+    assert!(direction.contains("'price DESC' is a direction") && direction.contains("order_by()"), "{direction}");
+    let order = message(&bids().order_by([col("prize")]));
+    assert!(order.contains("(in: order_by(prize)); did you mean 'price'?"), "{order}");
+    assert!(message(&bids().order_by([])).contains("order_by() needs something to sort by"));
     let name = env.from("bid").err().unwrap().to_string();
     assert!(name.contains("did you mean 'bids'?"), "{name}");
     let second = bids().select([col("nothing")]);
@@ -250,6 +289,8 @@ fn statements_are_carried_out_one_by_one() {
         .wait()
         .unwrap();
     assert_eq!(shown(&env.from("sums").unwrap()).len(), 6);
+    cheap.execute_insert("sums").unwrap().wait().unwrap();
+    assert_eq!(shown(&env.from("sums").unwrap()).len(), 9);
     let error = env.execute_sql("SELECT 1; SELECT 2").err().unwrap().to_string();
     assert!(error.contains("one statement"), "{error}");
     let error = cheap.insert_into("missing").err().unwrap().to_string();
@@ -511,6 +552,13 @@ fn functions_of_the_program_are_called_from_sql_and_from_tables() {
         rows("SELECT a, w FROM (VALUES ('to'), ('')) AS t(a) LEFT JOIN LATERAL TABLE(words(a)) AS u(w) ON TRUE"),
         ["+I[to, to]", "+I[, null]"]
     );
+    // Whole columns; the second one answers fewer values than it is given.
+    env.register_function("twice", vectorized(["BIGINT"], "BIGINT", |columns| Ok(add(&columns[0], &columns[0])?)));
+    env.register_function("short", vectorized(["BIGINT"], "BIGINT", |columns| Ok(columns[0].slice(0, 1))));
+    assert_eq!(rows("SELECT twice(n) FROM (VALUES (1), (CAST(NULL AS INT))) AS t(n)"), ["+I[2]", "+I[null]"]);
+    let short = env.sql_query("SELECT short(n) FROM (VALUES (1), (2)) AS t(n)").unwrap();
+    let error = short.execute().and_then(|result| result.collect()).unwrap_err().to_string();
+    assert!(error.contains("1 values for 2 rows (function: short"), "{error}");
     let lines = env.from_values(["a"], [lit("x y")]).unwrap();
     assert_eq!(
         shown(&lines.clone().left_outer_join_lateral(call("words", [col("a")]), ["w"])),
@@ -518,7 +566,7 @@ fn functions_of_the_program_are_called_from_sql_and_from_tables() {
     );
     let failing = lines.clone().select([call("strict", [col("a")])]);
     let error = failing.execute().and_then(|result| result.collect()).unwrap_err().to_string();
-    assert!(error.contains("the function failed"), "{error}");
+    assert!(error.contains("the function failed") && error.contains("function: strict"), "{error}");
     let error = message(&lines.clone().select([call("tagged", [col("a")])]));
     assert!(error.contains("Invalid number of arguments to function 'tagged': 1"), "{error}");
     let error = message(&lines.clone().select([call("words", [col("a")])]));

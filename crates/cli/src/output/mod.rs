@@ -3,7 +3,6 @@
 //! Rows are written as they come and flushed batch by batch.
 
 mod encoded;
-mod tableau;
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::time::Duration;
@@ -11,10 +10,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use riverrun_base::{Error, Result};
 use riverrun_data::Batch;
-use riverrun_sql::{Column, QueryRows, ResultTable};
+use riverrun_sql::{Column, QueryRows, ResultTable, Tableau};
 
 use encoded::Encoded;
-use tableau::Tableau;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,7 +111,7 @@ impl QueryPrinter {
 pub(crate) fn print_table(output: Output, table: &ResultTable) -> Result<(), Broken> {
     let mut out = BufWriter::new(io::stdout());
     match output {
-        Output::Table => tableau::answer(table, &mut out)?,
+        Output::Table => table.draw(&mut out)?,
         Output::Json => Encoded::json(&table.columns, false)?.answer(table, &mut out)?,
         Output::Csv => Encoded::csv(&table.columns, false)?.answer(table, &mut out)?,
     }

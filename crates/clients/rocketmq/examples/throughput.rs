@@ -1,13 +1,15 @@
 //! How many messages a CPU second sends and reads, next to Apache's Java client on the same broker in the same run.
 //!
-//! `cargo run --release -p riverrun-rocketmq-client --example throughput [MESSAGES] [ROUNDS]` starts a broker of its own with a topic
+//! `cargo run --release -p riverrun-rocketmq-client --example throughput [MESSAGES] [ROUNDS] [RIVERRUN]` starts a broker of its own with topics
 //! of four queues. In each round both clients send so many messages of 100 bytes, each with a tag and a key, asynchronously with at most 256 under
-//! way, and read as many back, every queue by a task (a thread in Java) of its own. It prints the medians of the rounds. CPU time is that of the client's
-//! process alone, system calls included. Java's virtual machine, with its default compilers, does every round twice and counts the second: it is
-//! started and warm.
+//! way, and read as many back, every queue by a task (a thread in Java) of its own. With the program `riverrun` also the connector does both: one
+//! script reads the topic to nowhere, another writes as many generated rows, whole processes with their start. It prints a Markdown table of the
+//! rounds and their medians. CPU time is that of the client's process alone, system calls included. Java's virtual machine, with its default
+//! compilers, does every round twice and counts the second: it is started and warm.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example that cannot go on stops")]
 
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use riverrun_rocketmq_client::{Client, ClientOptions, Message, ProducerOptions, PullOptions};
 use riverrun_testkit::RocketMqOptions;
@@ -15,7 +17,16 @@ use tokio::task::JoinSet;
 
 const QUEUES: u32 = 4;
 const BODY: [u8; 100] = [b'x'; 100];
-const WAYS: [&str; 4] = ["send, Java", "send, ours", "pull, Java", "pull, ours"];
+
+/// What is measured, and what it is compared with.
+const WAYS: [(&str, usize); 6] = [
+    ("send, Java's client", 0),
+    ("send, our client", 0),
+    ("pull, Java's client", 2),
+    ("pull, our client", 2),
+    ("datagen to a topic, riverrun", 0),
+    ("a topic to nowhere, riverrun", 2),
+];
 
 /// Seconds and CPU seconds.
 type Measured = [f64; 2];
@@ -31,9 +42,10 @@ async fn main() {
         patient.into_iter().fold(RocketMqOptions::new().brokers(1), |all, (key, value)| all.setting(key, value));
     let server = options.start();
     let client = Client::new(ClientOptions::new(&server.name_server()).unwrap()).unwrap();
-    let mut results = vec![Vec::new(); WAYS.len()];
+    let riverrun = std::env::args().nth(3);
+    let mut results = vec![Vec::new(); if riverrun.is_some() { WAYS.len() } else { 4 }];
     for round in 0..rounds {
-        let topics = ["java", "ours"].map(|who| server.topic(&format!("throughput_{who}_{round}"), QUEUES));
+        let topics = ["java", "ours", "sink"].map(|who| server.topic(&format!("throughput_{who}_{round}"), QUEUES));
         let words = [server.name_server(), topics[0].clone(), messages.to_string()];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let printed = server.run_java_with(&["-Xmx512m"], include_str!("Throughput.java"), &words);
@@ -43,21 +55,63 @@ async fn main() {
         results[2].push(pull);
         wait_until_visible(&client, &topics[1], messages).await;
         results[3].push(measured(|| pull_all(&client, &topics[1], messages)).await);
+        if let Some(riverrun) = &riverrun {
+            results[4].push(measured_script(riverrun, &sink_script(&server.name_server(), &topics[2], messages)));
+            results[5].push(measured_script(riverrun, &source_script(&server.name_server(), &topics[1])));
+            wait_until_visible(&client, &topics[2], messages).await;
+        }
     }
-    println!("{messages} messages of {} bytes, {QUEUES} queues, {rounds} rounds", BODY.len());
-    println!("{:<12}{:>14}{:>20}{:>18}", "", "messages/s", "messages/CPU s", "of Java's");
+    println!("{messages} messages of {} bytes, {QUEUES} queues; messages per second / per CPU second\n", BODY.len());
+    let columns: String = (1..=rounds).map(|round| format!(" round {round} |")).collect();
+    println!("| |{columns} median | of Java's, per CPU second |\n|---|{}---|---|", "---|".repeat(rounds));
     #[allow(clippy::cast_precision_loss, reason = "a count for display")]
-    let messages = messages as f64;
-    for (index, way) in WAYS.iter().enumerate() {
-        let [seconds, cpu] = [0, 1].map(|column| median(&results[index], column));
-        let ratio = median(&results[index / 2 * 2], 1) / cpu;
-        println!("{way:<12}{:>14.0}{:>20.0}{ratio:>17.2}x", messages / seconds, messages / cpu);
+    let rate = |seconds: f64| messages as f64 / seconds;
+    for ((way, base), taken) in WAYS.iter().zip(&results) {
+        let cell = |[seconds, cpu]: Measured| format!(" {:.0} / {:.0} |", rate(seconds), rate(cpu));
+        let rounds: String = taken.iter().map(|measured| cell(*measured)).collect();
+        let medians = [median(taken, 0), median(taken, 1)];
+        println!("| {way} |{rounds}{} {:.2}x |", cell(medians), median(&results[*base], 1) / medians[1]);
     }
+}
+
+/// Reads a topic, up to where it ends now.
+fn source_script(servers: &str, topic: &str) -> String {
+    format!(
+        "CREATE TABLE messages (body BYTES) WITH ('connector' = 'rocketmq', 'topic' = '{topic}', 'nameServerAddress' = '{servers}',
+          'consumerGroup' = 'throughput', 'scanStartupMode' = 'earliest', 'scan.bounded.mode' = 'latest-offset');
+        CREATE TABLE nowhere (body BYTES) WITH ('connector' = 'blackhole');
+        INSERT INTO nowhere SELECT body FROM messages;"
+    )
+}
+
+/// Writes so many rows of as many bytes.
+fn sink_script(servers: &str, topic: &str, messages: usize) -> String {
+    format!(
+        "CREATE TABLE source (body STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '{messages}', 'fields.body.length' = '{}');
+        CREATE TABLE messages (body STRING) WITH ('connector' = 'rocketmq', 'topic' = '{topic}', 'nameServerAddress' = '{servers}',
+          'format' = 'raw', 'tag' = 'tag');
+        INSERT INTO messages SELECT body FROM source;",
+        BODY.len()
+    )
+}
+
+/// A process of `riverrun` from its start to its end.
+fn measured_script(riverrun: &str, script: &str) -> Measured {
+    let folder = riverrun_testkit::temp_folder();
+    std::fs::write(folder.path().join("job.sql"), script).unwrap();
+    let (begin, cpu) = (Instant::now(), cpu_seconds(CHILDREN));
+    let mut command = Command::new(riverrun);
+    command.args(["run", "job.sql"]).current_dir(folder.path()).env("TERM", "dumb");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    [begin.elapsed().as_secs_f64(), cpu_seconds(CHILDREN) - cpu]
 }
 
 async fn send_all(client: &Client, topic: &str, messages: usize) {
     let mut options = ProducerOptions::new("throughput");
     options.in_flight_max = 256;
+    // a busy machine is no reason to fail
+    options.send_timeout = Duration::from_secs(30);
     let producer = client.producer(options).unwrap();
     let mut pending = Vec::with_capacity(messages);
     for n in 0..messages {
@@ -105,16 +159,20 @@ async fn pull_all(client: &Client, topic: &str, messages: usize) {
 }
 
 async fn measured<F: Future<Output = ()>>(work: impl Fn() -> F) -> Measured {
-    let (begin, cpu) = (Instant::now(), cpu_seconds());
+    let (begin, cpu) = (Instant::now(), cpu_seconds(OWN));
     work().await;
-    [begin.elapsed().as_secs_f64(), cpu_seconds() - cpu]
+    [begin.elapsed().as_secs_f64(), cpu_seconds(OWN) - cpu]
 }
 
-/// What this process has used, in steps of a hundredth.
-fn cpu_seconds() -> f64 {
+/// Where a process's times stand, user's and system's: its own, and those of children that have ended.
+const OWN: [usize; 2] = [11, 12];
+const CHILDREN: [usize; 2] = [13, 14];
+
+/// What was used, in steps of a hundredth.
+fn cpu_seconds(of: [usize; 2]) -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    of.iter().map(|field| fields[*field].parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 /// The lines `send SECONDS CPU` and `pull SECONDS CPU`.

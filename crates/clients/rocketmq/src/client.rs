@@ -4,7 +4,7 @@
 //! they are needed, kept, and asked for again every `route_interval`, and earlier when their broker cannot be reached. A
 //! task, which ends with the client, does that and sends heartbeats.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -68,6 +68,8 @@ pub(crate) struct Inner {
 #[derive(Default)]
 struct Directory {
     routes: HashMap<String, KnownRoute>,
+    /// Topics whose route was known and is not any more.
+    former: HashSet<String>,
     /// Servers by the name of their broker: number 0 is the master, the others are its copies.
     brokers: HashMap<Arc<str>, Vec<(u64, Arc<Endpoint>)>>,
 }
@@ -147,15 +149,21 @@ impl Client {
         self.inner.ask_route(topic).await
     }
 
-    /// As [`route`](Self::route), where a topic that does not exist is an error.
+    /// As [`route`](Self::route), where a topic that does not exist is an error: one that may pass where the topic was known
+    /// before, because a topic leaves the name server with its last broker.
     ///
     /// # Errors
     /// There is no such topic, or no name server answers.
     pub async fn existing_route(&self, topic: &str) -> Result<Arc<Route>> {
         self.route(topic).await?.ok_or_else(|| {
-            Error::user(format!("there is no topic '{topic}'"))
-                .with("name servers", self.inner.options.name_servers.join(";"))
-                .hint("create the topic, or correct its name")
+            let error = if self.inner.was_known(topic) {
+                Error::external(format!("the topic '{topic}' is not there any more"))
+                    .retryable()
+                    .hint("are its brokers up? A topic leaves the name server with the last of them")
+            } else {
+                Error::user(format!("there is no topic '{topic}'")).hint("create the topic, or correct its name")
+            };
+            error.with("name servers", self.inner.options.name_servers.join(";"))
         })
     }
 
@@ -281,7 +289,14 @@ impl Inner {
     }
 
     pub(crate) fn forget_route(&self, topic: &str) {
-        self.directory.write().unwrap_or_else(PoisonError::into_inner).routes.remove(topic);
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        if directory.routes.remove(topic).is_some() {
+            directory.former.insert(topic.to_owned());
+        }
+    }
+
+    fn was_known(&self, topic: &str) -> bool {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).former.contains(topic)
     }
 
     /// The broker of this name as it is known: its master, or to read from also a copy.

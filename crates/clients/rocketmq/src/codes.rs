@@ -11,6 +11,7 @@ pub(crate) const GET_BROKER_RUNTIME_INFO: i16 = 28;
 pub(crate) const SEARCH_OFFSET_BY_TIMESTAMP: i16 = 29;
 pub(crate) const GET_MAX_OFFSET: i16 = 30;
 pub(crate) const GET_MIN_OFFSET: i16 = 31;
+pub(crate) const VIEW_MESSAGE_BY_ID: i16 = 33;
 pub(crate) const HEART_BEAT: i16 = 34;
 pub(crate) const END_TRANSACTION: i16 = 37;
 pub(crate) const CHECK_TRANSACTION_STATE: i16 = 39;
@@ -40,6 +41,7 @@ pub(crate) const PULL_OFFSET_MOVED: i16 = 21;
 pub(crate) const QUERY_NOT_FOUND: i16 = 22;
 pub(crate) const SUBSCRIPTION_PARSE_FAILED: i16 = 23;
 pub(crate) const SUBSCRIPTION_GROUP_NOT_EXIST: i16 = 26;
+pub(crate) const ILLEGAL_OPERATION: i16 = 604;
 pub(crate) const GO_AWAY: i16 = 1500;
 
 /// The error that an answer's code and remark stand for. `what` completes "RocketMQ refuses to ...".

@@ -49,6 +49,7 @@ mod options;
 mod producer;
 mod properties;
 mod pull;
+mod resend;
 mod route;
 mod tls;
 mod topics;

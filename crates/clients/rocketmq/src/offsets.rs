@@ -17,10 +17,22 @@ impl Client {
     /// # Errors
     /// The broker does not answer, or refuses.
     pub async fn committed_offset(&self, group: &str, queue: &Queue) -> Result<Option<i64>> {
+        self.committed_offset_at(group, queue, Access::Read).await
+    }
+
+    /// As [`committed_offset`](Self::committed_offset), but never from a copy of the broker, which may lag.
+    ///
+    /// # Errors
+    /// As [`committed_offset`](Self::committed_offset), also where only a copy can be reached.
+    pub async fn committed_offset_of_master(&self, group: &str, queue: &Queue) -> Result<Option<i64>> {
+        self.committed_offset_at(group, queue, Access::Write).await
+    }
+
+    async fn committed_offset_at(&self, group: &str, queue: &Queue, access: Access) -> Result<Option<i64>> {
         // a broker that may set zero answers 0 for a new group on a young queue
         let fields = of(queue).text("consumerGroup", group).flag("setZeroIfNotFound", false);
         let request = (codes::QUERY_CONSUMER_OFFSET, fields);
-        let (frame, broker) = self.ask(queue, Access::Read, request, self.deadline()).await?;
+        let (frame, broker) = self.ask(queue, access, request, self.deadline()).await?;
         match frame.code {
             codes::SUCCESS => offset(&frame, queue).map(Some),
             codes::QUERY_NOT_FOUND => Ok(None),

@@ -171,6 +171,14 @@ pub(crate) struct Prepared {
     body: Bytes,
     flags: i32,
     flag: i32,
+    /// When it was born, in milliseconds since 1970; with each try anew where this says nothing.
+    born: Option<i64>,
+}
+
+/// A half message that is to be sent, and when its lifetime is over.
+pub(crate) struct PreparedHalf {
+    pub(crate) message: Prepared,
+    pub(crate) until: Option<i64>,
 }
 
 /// One try.
@@ -264,15 +272,30 @@ impl Producer {
         &self.inner.client
     }
 
-    pub(crate) fn prepare_half(&self, message: &Message, queue: &Queue) -> Result<Prepared> {
+    /// A half message; under this unique key, where there is one. It is the same message, with the same birth, however often it is tried.
+    pub(crate) fn prepare_half(
+        &self,
+        message: &Message,
+        queue: &Queue,
+        unique_key: Option<&str>,
+        (born, lifetime): (i64, Option<u64>),
+    ) -> Result<PreparedHalf> {
         if message.is_delayed() {
             return Err(Error::user("a message of a transaction cannot be delayed").with("topic", message.topic()));
         }
-        let mut prepared = self.prepare(message, Some(queue))?;
+        let mut prepared = match unique_key {
+            None => self.prepare(message, Some(queue))?,
+            Some(key) => self.prepare_as(message, Some(queue), key.to_owned())?,
+        };
+        prepared.born = Some(born);
+        if let Some(seconds) = lifetime {
+            properties::push(&mut prepared.properties, properties::LIFETIME, &seconds.to_string());
+        }
         prepared.flags |= TRANSACTION_PREPARED;
         properties::push(&mut prepared.properties, properties::TRANSACTION_PREPARED, "true");
         properties::push(&mut prepared.properties, properties::PRODUCER_GROUP, self.group());
-        Ok(prepared)
+        let millis = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+        Ok(PreparedHalf { message: prepared, until: lifetime.map(|seconds| born.saturating_add(millis(seconds))) })
     }
 
     /// Sends what was prepared; the answer is awaited apart.
@@ -393,9 +416,12 @@ impl Producer {
     }
 
     fn prepare(&self, message: &Message, queue: Option<&Queue>) -> Result<Prepared> {
+        self.prepare_as(message, queue, self.inner.client.inner.unique_keys.next())
+    }
+
+    fn prepare_as(&self, message: &Message, queue: Option<&Queue>, unique_key: String) -> Result<Prepared> {
         message.check()?;
         let options = &self.inner.options;
-        let unique_key = self.inner.client.inner.unique_keys.next();
         let properties = message.encode_properties(&unique_key);
         check_lengths(message.topic(), message.body.len(), options.body_bytes_max, &properties)?;
         let (body, flags) = if message.body.len() >= options.compress_from {
@@ -412,6 +438,7 @@ impl Producer {
             body,
             flags,
             flag: message.flag,
+            born: None,
         })
     }
 
@@ -448,12 +475,13 @@ impl Producer {
             body: body.freeze(),
             flags: 0,
             flag: 0,
+            born: None,
         })
     }
 
     fn fields(&self, prepared: &Prepared, queue: &Queue) -> FieldsBuilder {
         let options = &self.inner.options;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let born = prepared.born.unwrap_or_else(now);
         let variable = options.group.len() + prepared.topic.len() + queue.broker.len() + prepared.properties.len();
         FieldsBuilder::with_capacity(200 + variable)
             .text("a", &options.group)
@@ -462,7 +490,7 @@ impl Producer {
             .number("d", NEW_TOPIC_QUEUES)
             .number("e", queue.id)
             .number("f", prepared.flags)
-            .number("g", now)
+            .number("g", born)
             .number("h", prepared.flag)
             .text("i", &prepared.properties)
             .text("j", "0")
@@ -487,6 +515,12 @@ fn check_lengths(topic: &str, body: usize, most: usize, properties: &str) -> Res
         return Err(Error::data(message).with("topic", topic));
     }
     Ok(())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What an answer to a message says. The unique key is taken where it says that the message is stored.

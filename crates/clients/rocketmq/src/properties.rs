@@ -11,6 +11,8 @@ pub(crate) const WAIT: &str = "WAIT";
 pub(crate) const UNIQUE_KEY: &str = "UNIQ_KEY";
 pub(crate) const TRANSACTION_PREPARED: &str = "TRAN_MSG";
 pub(crate) const PRODUCER_GROUP: &str = "PGROUP";
+/// For so many seconds from its birth a broker asks nobody about a half message, and then takes no commit of it.
+pub(crate) const LIFETIME: &str = "CHECK_IMMUNITY_TIME_IN_SECONDS";
 
 const VALUE: u8 = 1;
 const NEXT: u8 = 2;
@@ -18,6 +20,7 @@ const NEXT: u8 = 2;
 /// What RocketMQ keeps under these names is its own: a user who sets one breaks retries, transactions or delays.
 const RESERVED: &[&str] = &[
     "BUYER_ID",
+    LIFETIME,
     "CLUSTER",
     "CONSUME_START_TIME",
     "CORRELATION_ID",
@@ -43,6 +46,7 @@ const RESERVED: &[&str] = &[
     "TRACE_ON",
     TRANSACTION_PREPARED,
     "TRANSACTION_CHECK_TIMES",
+    "TRAN_PREPARED_QUEUE_OFFSET",
     "TRANSFER_FLAG",
     "TTL",
     "UNIQ_KEY",
@@ -62,12 +66,17 @@ pub(crate) fn push(text: &mut String, name: &str, value: &str) {
 /// # Errors
 /// Name or value is empty or holds a separator, or the name is one of RocketMQ's.
 pub(crate) fn check(name: &str, value: &str) -> Result<()> {
-    if RESERVED.contains(&name) || name.starts_with("__") {
+    if is_reserved(name) {
         return Err(Error::data(format!("the property '{name}' is RocketMQ's own"))
             .hint("give it another name; tags, keys and delay level have methods of their own"));
     }
     check_text("name of a property", name)?;
     check_text(&format!("property '{name}'"), value)
+}
+
+/// Whether RocketMQ keeps something of its own under the name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with("__")
 }
 
 /// Checks a text that becomes a property's name or value.

@@ -134,7 +134,7 @@ pub(crate) async fn connect(
         let is_about_certificate = error.to_string().contains("certificate");
         let error = Error::external(format!("no encrypted connection with {address}")).caused_by(error);
         if is_about_certificate {
-            error.hint("name the authority that signed the server's certificate, or check no certificates")
+            error.hint("name the authority that signed the server's certificate ('tls.client.trustCertPath'), or check no certificates")
         } else {
             error.hint("does the server take TLS (tls.server.mode)?").retryable()
         }

@@ -10,6 +10,11 @@
 //! ([`BrokerEvent::CheckTransaction`](crate::BrokerEvent)), each time about a new copy of the half message. A commit of the
 //! first one works at any of these times, and does not settle the copy: so the check of a transaction that is committed, or
 //! may be, must be answered by a rollback or not at all, never by a commit. A transaction nobody ends stays invisible.
+//!
+//! Two processes that commit the same half message at the same time would make it visible twice. What keeps one of them out is a half
+//! message's *lifetime*: a broker (5.0 and later) that was told one refuses to commit the half message when it is over, by its own clock. So
+//! who takes over waits until all lifetimes are over (`Client::are_expired`), looks what is visible, and sends the rest again as
+//! half messages of its own ([`Producer::send_half_again`](crate::Producer::send_half_again)).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -27,7 +32,7 @@ use crate::fields::FieldsBuilder;
 use crate::frame::Frame;
 use crate::message::Message;
 use crate::message_id::commit_log_offset;
-use crate::producer::{Pending, Producer};
+use crate::producer::{Pending, PreparedHalf, Producer, now};
 use crate::pull::{Outcome, PullOptions};
 use crate::route::Queue;
 
@@ -66,19 +71,53 @@ pub struct HalfMessage {
     pub commit_log_offset: i64,
     /// An offset of the queue before which the message cannot be visible: where the queue ended before it was sent.
     pub scan_from: i64,
+    /// When its lifetime is over, in milliseconds since 1970 by the clock of who sent it; none: it has no lifetime.
+    pub until: Option<i64>,
 }
 
 impl Producer {
     /// Hands a half message over for sending to this queue. `scan_from` is an end of the queue asked for earlier
-    /// ([`Client::max_offset`]), such as when the transaction began.
+    /// ([`Client::max_offset`]), such as when the transaction began. After `lifetime`, in whole seconds, the broker takes no commit of it
+    /// any more, by its own clock and counted from its birth by ours; a broker takes at least its `transactionTimeOut` (6 s), and one
+    /// before 5.0 heeds none.
     ///
     /// A try that failed is repeated on the same queue, under the same unique key; should both have been stored, one is never
     /// ended and never seen.
     ///
     /// # Errors
     /// The message is one that RocketMQ does not take, or is delayed; or there is no such topic.
-    pub async fn submit_half(&self, queue: &Queue, message: Message, scan_from: i64) -> Result<Pending<HalfMessage>> {
-        let pending = self.begin(self.prepare_half(&message, queue)?).await?;
+    pub async fn submit_half(
+        &self,
+        queue: &Queue,
+        message: Message,
+        scan_from: i64,
+        lifetime: Option<Duration>,
+    ) -> Result<Pending<HalfMessage>> {
+        let (born, seconds) = (now(), lifetime.map(|lifetime| lifetime.as_secs()));
+        self.submit_prepared_half(self.prepare_half(&message, queue, None, (born, seconds))?, scan_from).await
+    }
+
+    /// Sends a half message to this queue; returns when it is stored. Otherwise as [`submit_half`](Self::submit_half).
+    ///
+    /// # Errors
+    /// As [`submit_half`](Self::submit_half), and when every try failed.
+    pub async fn send_half(
+        &self,
+        queue: &Queue,
+        message: Message,
+        scan_from: i64,
+        lifetime: Option<Duration>,
+    ) -> Result<HalfMessage> {
+        self.submit_half(queue, message, scan_from, lifetime).await?.await
+    }
+
+    pub(crate) async fn submit_prepared_half(
+        &self,
+        prepared: PreparedHalf,
+        scan_from: i64,
+    ) -> Result<Pending<HalfMessage>> {
+        let PreparedHalf { message, until } = prepared;
+        let pending = self.begin(message).await?;
         let group = self.group().to_owned();
         Ok(Pending::new(async move {
             let receipt = pending.await?;
@@ -94,16 +133,9 @@ impl Producer {
                 half_offset: receipt.queue_offset,
                 commit_log_offset,
                 scan_from,
+                until,
             })
         }))
-    }
-
-    /// Sends a half message to this queue; returns when it is stored. Otherwise as [`submit_half`](Self::submit_half).
-    ///
-    /// # Errors
-    /// As [`submit_half`](Self::submit_half), and when every try failed.
-    pub async fn send_half(&self, queue: &Queue, message: Message, scan_from: i64) -> Result<HalfMessage> {
-        self.submit_half(queue, message, scan_from).await?.await
     }
 }
 
@@ -116,7 +148,7 @@ impl Client {
     /// # async fn example(client: Client, producer: Producer) -> riverrun_base::Result<()> {
     /// let queue = client.existing_route("orders").await?.writable()[0].clone();
     /// let scan_from = client.max_offset(&queue).await?;
-    /// let half = producer.send_half(&queue, Message::new("orders", "hello"), scan_from).await?;
+    /// let half = producer.send_half(&queue, Message::new("orders", "hello"), scan_from, None).await?;
     /// // ... store what `half` holds; then:
     /// if client.commit(&[half.clone()]).await.is_err() {
     ///     client.commit_again(&[half]).await?;
@@ -128,7 +160,30 @@ impl Client {
     /// # Errors
     /// A broker does not answer, or refuses. Some may be committed then: go on with [`commit_again`](Self::commit_again).
     pub async fn commit(&self, halves: &[HalfMessage]) -> Result<()> {
-        self.end_all(halves, Decision::Commit).await
+        let taken = self.end_all(halves, Decision::Commit).await?;
+        match halves.iter().zip(taken).find(|(_, taken)| !taken) {
+            None => Ok(()),
+            Some((half, _)) => Err(Error::external("RocketMQ refuses to end a transaction: its lifetime is over")
+                .with("queue", &half.queue)
+                .with("transaction", &half.transaction_id)),
+        }
+    }
+
+    /// As [`commit`](Self::commit); whether all of them were taken. A broker refuses those whose lifetime is over.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn commit_in_time(&self, halves: &[HalfMessage]) -> Result<bool> {
+        Ok(self.end_all(halves, Decision::Commit).await?.into_iter().all(|taken| taken))
+    }
+
+    /// Whether each broker refuses from now on to commit any of these half messages, which must have a lifetime. It is asked by
+    /// rolling them back, which changes nothing for one that is committed, and does not keep others from committing it.
+    ///
+    /// # Errors
+    /// A broker does not answer, or refuses for another reason.
+    pub async fn are_expired(&self, halves: &[HalfMessage]) -> Result<bool> {
+        Ok(self.end_all(halves, Decision::RollBack).await?.into_iter().all(|taken| !taken))
     }
 
     /// Rolls transactions back. That may be done again, but not to a transaction that was committed: it stays visible.
@@ -136,20 +191,31 @@ impl Client {
     /// # Errors
     /// A broker does not answer, or refuses. Some may be rolled back then.
     pub async fn roll_back(&self, halves: &[HalfMessage]) -> Result<()> {
-        self.end_all(halves, Decision::RollBack).await
+        // one whose lifetime is over is as good as rolled back
+        self.end_all(halves, Decision::RollBack).await.map(drop)
     }
 
     /// Commits those of the transactions that are not committed yet, as far as can be seen; how many that were. May be called any
     /// number of times, by one caller at a time.
     ///
     /// A commit that another process has sent and the broker has not carried out yet cannot be seen: who takes over from
-    /// a process that died should wait until brokers have dropped what they did not get to
-    /// (`waitTimeMillsInTransactionQueue`, 3 s).
+    /// a process that died waits until the half messages' lifetimes are over; without one, until brokers have dropped what they did
+    /// not get to (`waitTimeMillsInTransactionQueue`, 3 s), which is no guarantee.
     ///
     /// # Errors
     /// A broker does not answer, or refuses; or messages since the transactions began have been removed from a queue, so
     /// that it cannot be told which of them are committed.
     pub async fn commit_again(&self, halves: &[HalfMessage]) -> Result<usize> {
+        let missing = self.uncommitted(halves).await?;
+        self.commit(&missing).await?;
+        Ok(missing.len())
+    }
+
+    /// Those of the transactions whose messages are not visible. What brokers had stored when this was called is looked at in full.
+    ///
+    /// # Errors
+    /// A broker does not answer; or messages since the transactions began have been removed from a queue, so that it cannot be told.
+    pub async fn uncommitted(&self, halves: &[HalfMessage]) -> Result<Vec<HalfMessage>> {
         let mut by_queue: BTreeMap<&Queue, Vec<&HalfMessage>> = BTreeMap::new();
         for half in halves {
             by_queue.entry(&half.queue).or_default().push(half);
@@ -162,8 +228,7 @@ impl Client {
             let visible = self.find_unique_keys(group, queue, from, &keys).await?;
             missing.extend(halves.into_iter().filter(|half| !visible.contains_key(&half.unique_key)).cloned());
         }
-        self.end_all(&missing, Decision::Commit).await?;
-        Ok(missing.len())
+        Ok(missing)
     }
 
     /// Answers a broker's question about a transaction. Never by a commit where the transaction may be committed already: that
@@ -225,7 +290,9 @@ impl Client {
         Ok(found)
     }
 
-    async fn end_all(&self, halves: &[HalfMessage], decision: Decision) -> Result<()> {
+    /// Ends transactions; which of them were taken, and not refused because their lifetime is over.
+    async fn end_all(&self, halves: &[HalfMessage], decision: Decision) -> Result<Vec<bool>> {
+        let mut taken = Vec::with_capacity(halves.len());
         for chunk in halves.chunks(ENDED_AT_ONCE) {
             let deadline = self.deadline();
             let mut answers: Vec<(Answer, std::sync::Arc<Endpoint>, &HalfMessage)> = Vec::with_capacity(chunk.len());
@@ -242,11 +309,15 @@ impl Client {
                 answers.push((answer, broker, half));
             }
             for (answer, broker, half) in answers {
-                ended(answer.wait().await, &broker)
-                    .map_err(|error| error.with("queue", &half.queue).with("transaction", &half.transaction_id))?;
+                let answer = answer.wait().await;
+                taken.push(!matches!(&answer, Ok(frame) if frame.code == codes::ILLEGAL_OPERATION));
+                if taken.last() == Some(&true) {
+                    ended(answer, &broker)
+                        .map_err(|error| error.with("queue", &half.queue).with("transaction", &half.transaction_id))?;
+                }
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Waits until consumers can see what the broker has stored until now: it builds queues behind its commit log.

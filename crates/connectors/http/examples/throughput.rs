@@ -1,5 +1,6 @@
 //! Requests a second of the sink, beside a bare loop over the same HTTP client against the same local server: 64 connections, a small body
-//! each, on this machine. `cargo run --release -p riverrun-http --example throughput [requests]`
+//! each, on this machine. Then what a destination that is down costs nine others.
+//! `cargo run --release -p riverrun-http --example throughput [requests]`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -121,6 +122,70 @@ fn sink(address: SocketAddr, requests: usize, options: &[(&str, &str)]) -> f64 {
     (requests / 1000 * 1000) as f64 / begin.elapsed().as_secs_f64()
 }
 
+/// Requests a second that nine servers answer, while a tenth destination, if there is one, gets as many records as each of them. The time
+/// ends when all is done, the records of the tenth too: one that is silent costs its time-outs until it counts as down, so let this run long.
+fn many(addresses: &[SocketAddr], dead: Option<SocketAddr>, requests: usize) -> f64 {
+    let folder = std::env::temp_dir().join(format!("riverrun-throughput-{}", std::process::id()));
+    let all: Vec<String> = addresses.iter().chain(&dead).map(|address| format!("http://{address}")).collect();
+    let options = [
+        ("url", "{url}"),
+        ("format", "raw"),
+        ("body.columns", "v"),
+        ("sink.allowed-destinations", &all.join(";")),
+        ("sink.failover.storage", "local"),
+        ("sink.failover.table", "failed"),
+        ("sink.failover.local.path", &folder.display().to_string()),
+    ];
+    let string = || DataType::nullable(LogicalType::STRING);
+    let table = TableContext {
+        name: "calls".into(),
+        columns: vec![
+            RowField { name: "url".into(), data_type: string() },
+            RowField { name: "v".into(), data_type: string() },
+        ],
+        metadata: Vec::new(),
+        primary_key: Vec::new(),
+        options: options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        connector: "http".into(),
+    };
+    let mut writer = riverrun_http::HTTP.sink.unwrap()(&table)
+        .unwrap()
+        .writer(&TaskContext { parallelism: 1, ..TaskContext::default() })
+        .unwrap();
+    let urls =
+        Arc::new(StringArray::from_iter_values((0..100 * all.len()).map(|n| format!("{}/in", all[n % all.len()]))));
+    let bodies = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(BODY, 100 * all.len())));
+    let batch = Batch::insertions(
+        RecordBatch::try_new(arrow_schema(&table.columns), vec![urls as ArrayRef, bodies as ArrayRef]).unwrap(),
+    );
+    let (rounds, begin) = (requests / (100 * addresses.len()), Instant::now());
+    for _ in 0..rounds {
+        writer.write(batch.clone()).unwrap();
+    }
+    writer.flush(Flush::End).unwrap();
+    let rate = (rounds * 100 * addresses.len()) as f64 / begin.elapsed().as_secs_f64();
+    drop(writer);
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    rate
+}
+
+/// Accepts, and never answers.
+fn hole() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let _all: Vec<_> = listener.incoming().collect();
+    });
+    address
+}
+
+/// Nobody listens there.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 /// CPU seconds of this process, the server's among them.
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -146,6 +211,16 @@ fn main() {
                 None => bare(address, requests),
                 Some(options) => sink(address, requests, options),
             };
+            println!("{:<28}{rate:>12.0}{:>14.0}", format!("{round}. {name}"), requests as f64 / (cpu() - before));
+        }
+    }
+    let nine: Vec<SocketAddr> = (0..9).map(|_| server(&answered)).collect();
+    for round in 1..=3 {
+        for (name, dead) in
+            [("nine destinations", None), ("and one refuses", Some(nobody())), ("and one is silent", Some(hole()))]
+        {
+            let before = cpu();
+            let rate = many(&nine, dead, requests);
             println!("{:<28}{rate:>12.0}{:>14.0}", format!("{round}. {name}"), requests as f64 / (cpu() - before));
         }
     }

@@ -77,7 +77,7 @@ riverrun_base::options! {
         "sink.batch.results" => batch_results: Option<String>,
         /// Where such a result has its status code: a JSON pointer.
         "sink.batch.results.status" => batch_status: String = "/status",
-        /// The header that carries each record's idempotency key, which is the same whenever it is sent again. Not for batches.
+        /// The header that carries each record's idempotency key, which is the same whenever it is sent again. A batch has one of its own.
         "sink.idempotency-key.header" => idempotency_header: Option<String>,
         /// The columns that make the key, separated by semicolons; a hash of method, URL and body unless given.
         "sink.idempotency-key.columns" => idempotency_columns: Option<Vec<String>>,

@@ -85,6 +85,21 @@ impl Request {
         }
     }
 
+    /// The idempotency key of a request with these records: that of its only one; otherwise a hash of their keys, so that it is the same as
+    /// long as they stay together, and another one for each piece.
+    pub(crate) fn key_of_all(requests: &[Arc<Self>]) -> String {
+        if let [only] = requests {
+            return only.idempotency_key();
+        }
+        let mut hash = Xxh3::new();
+        for request in requests {
+            let key = request.idempotency_key();
+            hash.update(&(key.len() as u64).to_le_bytes());
+            hash.update(key.as_bytes());
+        }
+        format!("{:032x}", hash.digest128())
+    }
+
     /// Whether the query of its URL is in the body, as in Apache StreamPark.
     pub(crate) fn is_known_mode(&self) -> bool {
         self.url.contains('?') && self.target.as_ref().is_ok_and(|url| url.target.query().is_none())
@@ -275,5 +290,21 @@ mod tests {
         assert_ne!(key("http://h/a", b"b"), key("http://h/", b"ab"));
         assert_eq!(key("http://h/a", b"b").len(), 32);
         assert_eq!(stored("http://h/a", b"").request.idempotency_key(), "k");
+    }
+
+    #[test]
+    fn a_batch_has_a_key_of_its_own_and_a_record_alone_its_own() {
+        let key = |names: &[&str]| {
+            let record = |name: &&str| {
+                let mut request = stored("http://h/a", b"").request;
+                request.key = Some(Arc::from(*name));
+                Arc::new(request)
+            };
+            Request::key_of_all(&names.iter().map(record).collect::<Vec<_>>())
+        };
+        assert_eq!(key(&["a"]), "a");
+        let all = [key(&["a", "b"]), key(&["ab", ""]), key(&["b", "a"]), key(&["a", "b", "c"])];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+        assert_eq!((all[0].len(), &all[0]), (32, &key(&["a", "b"])));
     }
 }

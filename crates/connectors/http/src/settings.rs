@@ -70,6 +70,7 @@ impl Settings {
             idempotency: idempotency(options)?,
             batch: options.batch_format,
             results: results(options)?,
+            success: options.success_codes,
         };
         Ok(Self {
             core: core(options, exhaustion)?,
@@ -244,11 +245,6 @@ fn idempotency(options: &HttpOptions) -> Result<Option<HeaderName>> {
     let Some(name) = &options.idempotency_header else {
         return Ok(None);
     };
-    if options.batch_format != BatchFormat::None {
-        return Err(Error::user("a request of several records has no header for the key of each")
-            .with("option", "sink.idempotency-key.header")
-            .hint("send records one by one, or put the key into their bodies"));
-    }
     let name = header_name(name).map_err(|error| error.with("option", "sink.idempotency-key.header"))?;
     Ok(Some(name))
 }

@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
-use crate::core::{Core, Failed, Time};
+use crate::core::{Answer, Core, Failed, SendId, Slot, Time};
 use crate::failover::{Keeper, Stamp};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TOLD_EVERY};
 use crate::request::{Request, Stored};
 use crate::settings::Settings;
 
@@ -75,7 +75,7 @@ impl Shell {
         };
         let state = State {
             core: Core::new(settings.core.clone(), fastrand::u64(..)),
-            metrics: Metrics::new(&context.counters),
+            metrics: Metrics::new(&context.counters)?,
             wakes_at: None,
             awaited: None,
             failure: None,
@@ -98,6 +98,7 @@ impl Shell {
             tasks.spawn_on(work(Arc::clone(&shared)), &handle);
         }
         tasks.spawn_on(keep_time(Arc::clone(&shared)), &handle);
+        tasks.spawn_on(tell(Arc::clone(&shared)), &handle);
         tasks.spawn_on(close_unused(Arc::clone(&shared), settings.client.keep_alive), &handle);
         if keeper.has_stores() {
             tasks.spawn_on(keep(Arc::clone(&shared), keeper), &handle);
@@ -163,6 +164,7 @@ impl Shell {
     pub(crate) fn barrier(&self, checkpoint: riverrun_protocol::CheckpointId) -> Result<()> {
         let mut state = self.shared.lock();
         state.stamp.checkpoint = Some(checkpoint);
+        state.tell();
         state.check()
     }
 
@@ -175,6 +177,7 @@ impl Shell {
             let left = self.shared.change(|state, _| {
                 state.core.close_batches();
                 state.awaited = (state.core.pending() > 0).then_some(0);
+                state.tell();
                 state.check().map(|()| state.core.pending())
             });
             if left? == 0 {
@@ -203,7 +206,17 @@ impl Shell {
     }
 }
 
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.shared.lock().tell();
+    }
+}
+
 impl State {
+    fn tell(&mut self) {
+        self.metrics.tell(&self.core);
+    }
+
     fn check(&self) -> Result<()> {
         if let Some(failure) = &self.failure {
             return Err(again(failure));
@@ -225,8 +238,7 @@ impl Shared {
         let now = self.begin.elapsed();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        let State { core, metrics, wakes_at, awaited, failure, .. } = &mut *state;
-        metrics.tell(core.stats());
+        let State { core, wakes_at, awaited, failure, .. } = &mut *state;
         let has_work = core.has_work();
         let has_failover = core.has_failover();
         let at = core.wake_at();
@@ -258,16 +270,22 @@ impl Shared {
 
 /// Sends one request after another.
 async fn work(shared: Arc<Shared>) {
+    let mut ended: Option<(SendId, Slot, Duration, Answer)> = None;
     loop {
-        let next = shared.change(|state, now| state.core.next(now));
+        let next = shared.change(|state, now| {
+            if let Some((id, slot, took, answer)) = ended.take() {
+                state.metrics.latency(state.core.tally(), slot, took);
+                state.core.answered(id, answer, now);
+            }
+            state.core.next(now)
+        });
         let Some(dispatch) = next else {
             shared.work.notified().await;
             continue;
         };
         let begin = Instant::now();
         let answer = shared.client.deliver(&dispatch.requests).await;
-        let took = begin.elapsed();
-        if let crate::core::Answer::Nothing(why) | crate::core::Answer::Refused(why) = &answer {
+        if let Answer::Nothing(why) | Answer::Refused(why) = &answer {
             tracing::debug!(records = dispatch.requests.len(), "a request was not answered: {why}");
         }
         if shared.log_bodies {
@@ -276,10 +294,15 @@ async fn work(shared: Arc<Shared>) {
                 tracing::info!("{} {}: {}", request.verb.method(), request.url.escape_debug(), body.escape_debug());
             }
         }
-        shared.change(|state, now| {
-            state.metrics.latency(took);
-            state.core.answered(dispatch.id, answer, now);
-        });
+        ended = Some((dispatch.id, dispatch.slot, begin.elapsed(), answer));
+    }
+}
+
+/// Tells the metrics now and then.
+async fn tell(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(TOLD_EVERY).await;
+        shared.lock().tell();
     }
 }
 

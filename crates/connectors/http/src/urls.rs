@@ -17,7 +17,7 @@ use crate::options::{self, BatchFormat, HttpOptions, Order, QueryMode};
 use crate::request::{Request, Stored, Verb};
 use crate::settings::{Settings, header_name, header_value};
 use crate::shell::Shell;
-use crate::url::Url;
+use crate::url::{Origin, Url};
 use crate::writer::LOOK;
 
 /// Sends each string as a request.
@@ -153,19 +153,29 @@ impl Sink<Records<String>> for UrlSink {
 
     fn writer(&self, context: &TaskContext) -> Result<Box<dyn SinkWriter<Records<String>>>> {
         let shell = Shell::start(self.settings.clone().share(context.parallelism), context)?;
-        Ok(Box::new(UrlWriter { sink: self.clone(), shell, looked: Instant::now() }))
+        Ok(Box::new(UrlWriter { sink: self.clone(), shell, last: None, looked: Instant::now() }))
     }
 }
 
 struct UrlWriter {
     sink: UrlSink,
     shell: Shell,
+    /// The last URL's destination, which the next is likely to have, too.
+    last: Option<Arc<Origin>>,
     looked: Instant,
 }
 
 impl SinkWriter<Records<String>> for UrlWriter {
     fn write(&mut self, batch: Records<String>) -> Result<()> {
-        self.shell.take(batch.values().iter().map(|text| self.sink.request(text)).collect())
+        let mut requests: Vec<Request> = batch.values().iter().map(|text| self.sink.request(text)).collect();
+        for url in requests.iter_mut().filter_map(|request| request.target.as_mut().ok()) {
+            // One name of a destination for all its records.
+            match &self.last {
+                Some(last) if **last == *url.origin => url.origin = Arc::clone(last),
+                _ => self.last = Some(Arc::clone(&url.origin)),
+            }
+        }
+        self.shell.take(requests)
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,10 +1,9 @@
 //! Commits what writers have prepared, which may be dead.
 //!
-//! RocketMQ makes a copy visible with every commit of the same half message, so that one that may have been tried is looked for before
-//! it is tried: in its queue, from where that ended when the interval began. Nothing fences who tries at the very same time: a
-//! commit that is on its way to a broker cannot be seen. A broker drops what it has not begun within 3 s
-//! (`waitTimeMillsInTransactionQueue`); so before anything is committed behind somebody else's back, or behind a time-out of our own, that
-//! long is waited and looked again.
+//! RocketMQ makes a copy visible with every commit of the same half message, so what may have been tried is looked for before it is tried:
+//! in its queue, from where that ended when the interval began. Who has written a checkpoint commits its half messages while their
+//! lifetimes last. Whatever was not answered then, or was left by another process, is for [`takeover`](crate::takeover), which nothing can
+//! come behind of.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -15,16 +14,18 @@ use riverrun_protocol::CheckpointId;
 use riverrun_rocketmq_client::{Client, HalfMessage};
 
 use crate::client::{Connection, Io};
+use crate::takeover;
 use crate::transaction::decode;
 
-/// When a commit that was sent is carried out, or never will be.
-const UNDER_WAY: Duration = Duration::from_millis(3500);
-
 /// How long a commit is tried again.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The pause between two tries, at most twice as long: others who try the same are let through.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The committer of a RocketMQ sink.
 pub(crate) struct RocketMqCommitter {
+    connection: Connection,
     client: Client,
     io: Io,
 }
@@ -33,72 +34,69 @@ impl RocketMqCommitter {
     /// # Errors
     /// The operating system gives no threads.
     pub(crate) fn open(connection: &Connection, context: &TaskContext) -> Result<Self> {
-        Ok(Self { client: connection.open()?, io: Io::new(context)? })
+        Ok(Self { connection: connection.clone(), client: connection.open()?, io: Io::new(context)? })
     }
 
-    fn commit_all(&self, halves: &[HalfMessage]) -> Result<Commit> {
+    /// Commits what is not visible; whether brokers have taken all of it.
+    async fn commit_in_time(&self, halves: &[HalfMessage]) -> Result<bool> {
+        let missing = self.client.uncommitted(halves).await?;
+        if !self.client.commit_in_time(&missing).await? {
+            return Ok(false);
+        }
+        see_visible(&self.client, &missing).await?;
+        Ok(true)
+    }
+
+    fn take_over(&self, halves: &[HalfMessage]) -> Result<Commit> {
         let end = Instant::now() + LIMIT;
         loop {
-            match self.io.wait(self.attempt(halves)) {
+            match self.io.wait(takeover::commit(&self.connection, halves)) {
                 Ok(()) => return Ok(Commit::Done),
                 Err(error) if error.is_retryable() && Instant::now() < end => {
                     tracing::warn!(target: "riverrun_rocketmq", "cannot commit now, and tries on: {error}");
-                    self.io.sleep(UNDER_WAY)?;
+                    self.io.sleep(PAUSE.mul_f64(1.0 + fastrand::f64()))?;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
+}
 
-    async fn attempt(&self, halves: &[HalfMessage]) -> Result<()> {
-        self.client.commit_again(halves).await?;
-        self.see_visible(halves).await
-    }
-
-    /// Waits until consumers can see what is committed: brokers build queues behind their commit log.
-    async fn see_visible(&self, halves: &[HalfMessage]) -> Result<()> {
-        let mut brokers = HashSet::new();
-        for half in halves {
-            if brokers.insert(&half.queue.broker) {
-                // behind the end of a queue nothing is looked through, and the broker is waited for first
-                self.client.find_unique_keys(&half.group, &half.queue, i64::MAX, &HashSet::new()).await?;
-            }
+/// Waits until consumers can see what is committed: brokers build queues behind their commit log.
+pub(crate) async fn see_visible(client: &Client, halves: &[HalfMessage]) -> Result<()> {
+    let mut brokers = HashSet::new();
+    for half in halves {
+        if brokers.insert(&half.queue.broker) {
+            // behind the end of a queue nothing is looked through, and the broker is waited for first
+            client.find_unique_keys(&half.group, &half.queue, i64::MAX, &HashSet::new()).await?;
         }
-        Ok(())
     }
-
-    /// Whether all of them are visible.
-    async fn is_done(&self, halves: &[HalfMessage]) -> Result<bool> {
-        let mut rest: Vec<&HalfMessage> = halves.iter().collect();
-        while let Some(first) = rest.first().copied() {
-            let (of_queue, others): (Vec<&HalfMessage>, _) =
-                rest.into_iter().partition(|half| half.queue == first.queue);
-            rest = others;
-            let keys: HashSet<&str> = of_queue.iter().map(|half| half.unique_key.as_str()).collect();
-            let from = of_queue.iter().map(|half| half.scan_from).min().unwrap_or_default();
-            let found = self.client.find_unique_keys(&first.group, &first.queue, from, &keys).await?;
-            if found.len() < keys.len() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+    Ok(())
 }
 
 impl Committer for RocketMqCommitter {
     fn recover(&mut self, _: Option<CheckpointId>, committables: &[Committable]) -> Result<Commit> {
         let halves = decoded(committables)?;
         // half messages that no checkpoint holds stay invisible: nothing is to be aborted
-        if halves.is_empty() || self.io.wait(self.is_done(&halves))? {
-            return Ok(Commit::Done);
-        }
-        self.io.sleep(UNDER_WAY)?;
-        self.commit_all(&halves)
+        if halves.is_empty() { Ok(Commit::Done) } else { self.take_over(&halves) }
     }
 
     fn commit(&mut self, _: CheckpointId, committables: &[Committable]) -> Result<Commit> {
         let halves = decoded(committables)?;
-        if halves.is_empty() { Ok(Commit::Done) } else { self.commit_all(&halves) }
+        if halves.is_empty() {
+            return Ok(Commit::Done);
+        }
+        match self.io.wait(self.commit_in_time(&halves)) {
+            Ok(true) => return Ok(Commit::Done),
+            Ok(false) => {
+                tracing::warn!(target: "riverrun_rocketmq", "messages are committed later than was expected, and are written once more");
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(target: "riverrun_rocketmq", "cannot commit now, and tries on: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        self.take_over(&halves)
     }
 }
 

@@ -40,7 +40,7 @@ impl RocketMqEnumerator {
         let (client, io) = (connection.open()?, Io::new(context)?);
         let name_servers = connection.name_servers.clone();
         let enumerator = Self { scan, client, io, name_servers, known: BTreeSet::new(), first: true };
-        enumerator.route()?;
+        enumerator.route().map_err(|error| was_there(error, context))?;
         Ok(enumerator)
     }
 
@@ -121,6 +121,11 @@ impl RocketMqEnumerator {
     fn at(&self, queue: &Queue, millis: i64) -> Result<i64> {
         self.io.wait(self.client.offset_at(queue, millis))
     }
+}
+
+/// A topic that is not there when a job goes on from a checkpoint was there before: it leaves the name server with its last broker.
+pub(crate) fn was_there(error: Error, context: &TaskContext) -> Error {
+    if context.job.restored.is_some() && !error.is_canceled() { error.retryable() } else { error }
 }
 
 impl SplitEnumerator for RocketMqEnumerator {

@@ -13,8 +13,9 @@
 //! - Updates and deletions are refused when the statement is planned, unless the format can hold them: none is dropped.
 //!
 //! **Exactly once.** The rows between two barriers are half messages, which no consumer sees; the checkpoint holds what names them
-//! (`transaction`), and when it is complete they are committed (`committer`), from whatever process. A commit is not idempotent in
-//! RocketMQ: so the target queue is looked through for what is visible already, from where it ended when the interval began.
+//! (`transaction`), and when it is complete they are committed (`committer`). A commit is not idempotent in RocketMQ: so the target queue
+//! is looked through for what is visible already, from where it ended when the interval began; and what another process may be
+//! committing at this moment is taken over (`takeover`) once brokers refuse it to everybody else.
 
 mod client;
 mod columns;
@@ -34,6 +35,7 @@ mod scan;
 mod sink;
 mod source;
 mod table;
+mod takeover;
 mod time;
 mod transaction;
 mod transactional;

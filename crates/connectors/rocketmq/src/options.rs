@@ -18,8 +18,16 @@ riverrun_base::options! {
         "accessKey" | "access.key" | "rocketmq.client.accessKey" => access_key: Option<String>,
         /// The secret key. It goes with `accessKey`.
         "secretKey" | "secret.key" | "rocketmq.client.secretKey" => secret_key: Option<Secret>,
-        /// Whether connections are encrypted; certificates are checked against the public authorities.
+        /// Whether connections are encrypted.
         "useTls" | "rocketmq.client.tls.enable" => tls: bool = "false",
+        /// How far servers' certificates are checked.
+        "tlsVerify" | "tls.client.verify" => tls_verify: TlsVerify = "full",
+        /// A PEM file with the certificates of the authorities that sign servers'; the public ones without it.
+        "tlsTrustCertPath" | "tls.client.trustCertPath" => tls_trust: Option<String>,
+        /// A PEM file with the certificate that is shown to servers that ask for one. It goes with `tlsKeyPath`.
+        "tlsCertPath" | "tls.client.certPath" => tls_certificate: Option<String>,
+        /// A PEM file with its key.
+        "tlsKeyPath" | "tls.client.keyPath" => tls_key: Option<String>,
         /// How often brokers are told that we live, in milliseconds.
         "heartbeatIntervalMs" | "brokerserver.heartbeat.interval" | "rocketmq.client.heartbeat.interval.ms" => heartbeat_interval: u64 = "30000",
         /// How often the client asks for known routes again, in milliseconds.
@@ -88,6 +96,8 @@ riverrun_base::options! {
         "sendTimeoutMs" | "producer.timeout" | "rocketmq.sink.send.timeout" => send_timeout: u64 = "3000",
         /// How many messages of a writer may be under way.
         "sendPendingMax" | "rocketmq.sink.send.pending.max" => pending_max: usize = "1000",
+        /// How many messages of a writer may wait for one checkpoint with `exactly-once`; each takes about 100 bytes of memory and checkpoint.
+        "sink.transaction-messages-max" => transaction_messages_max: usize = "1000000",
         /// When consumers get a message: level 1 is a second, 18 two hours by the brokers' defaults; 0 is at once.
         "delayLevel" => delay_level: u32 = "0",
         /// Whether the tag is that of the row: in `dynamicTagColumn`.
@@ -102,6 +112,18 @@ riverrun_base::options! {
         "writeKeysToBody" => keys_in_body: bool = "false",
         /// The number of writers.
         "sink.parallelism" => sink_parallelism: Option<usize>,
+    }
+}
+
+riverrun_base::option_enum! {
+    /// How far servers' certificates are checked.
+    pub(crate) enum TlsVerify {
+        /// That an authority has signed it, for the server's address.
+        "full" => Full,
+        /// That an authority has signed it, for whatever address: servers are often known by numbers.
+        "authority" => Authority,
+        /// Not at all, as Java's clients by default: that keeps listeners out, not impostors.
+        "none" => Nothing,
     }
 }
 

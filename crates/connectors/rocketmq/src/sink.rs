@@ -11,6 +11,7 @@ use crate::client::{Connection, Io};
 use crate::columns::Columns;
 use crate::committer::RocketMqCommitter;
 use crate::encode::{RowEncoder, Writing};
+use crate::enumerator::was_there;
 use crate::metadata::Written;
 use crate::options::{Guarantee, TableOptions, check_parallelism};
 use crate::output::Output;
@@ -35,6 +36,7 @@ pub(crate) struct Sending {
     pub(crate) retries: u32,
     pub(crate) timeout: Duration,
     pub(crate) pending_max: usize,
+    pub(crate) transaction_messages_max: usize,
     pub(crate) is_async: bool,
     pub(crate) guarantee: Guarantee,
 }
@@ -73,6 +75,7 @@ pub(crate) fn open(context: &TableContext) -> Result<Box<dyn Sink>> {
         retries: options.retries,
         timeout: Duration::from_millis(options.send_timeout.max(1)),
         pending_max: options.pending_max,
+        transaction_messages_max: options.transaction_messages_max,
         is_async: options.is_async,
         guarantee: options.guarantee,
     };
@@ -126,10 +129,12 @@ impl Sending {
         };
         let is_exactly_once = self.guarantee == Guarantee::ExactlyOnce;
         if let Some(topic) = topic {
-            io.wait(check_writable(&client, topic, is_exactly_once))?;
+            let checked = io.wait(check_writable(&client, topic, is_exactly_once));
+            checked.map_err(|error| was_there(error, context))?;
         }
         if is_exactly_once {
-            return Ok(Box::new(TransactionalWriter::new(encode, producer, io, self.pending_max, context)));
+            let limits = (self.pending_max, self.transaction_messages_max);
+            return Ok(Box::new(TransactionalWriter::new(encode, producer, io, limits, context)));
         }
         let output = Output::new(producer, io, self.is_async, self.pending_max, context);
         Ok(Box::new(RocketMqWriter { encode, output, waits: self.guarantee != Guarantee::None }))

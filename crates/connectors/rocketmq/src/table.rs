@@ -7,7 +7,7 @@ use riverrun_base::{Error, Result};
 use riverrun_connect::TableContext;
 use riverrun_formats::Format;
 
-use crate::client::{Access, Connection};
+use crate::client::{Access, Connection, TlsAccess};
 use crate::columns::Columns;
 use crate::delimited::Delimited;
 use crate::options::TableOptions;
@@ -61,10 +61,15 @@ pub(crate) fn connection(options: &TableOptions) -> Result<Connection> {
         name_servers: options.name_servers.clone(),
         access_key: options.access_key.clone(),
         secret_key: options.secret_key.clone(),
-        tls: options.tls,
+        tls: TlsAccess {
+            enabled: options.tls,
+            verify: options.tls_verify,
+            trust: options.tls_trust.clone(),
+            identity: (options.tls_certificate.clone(), options.tls_key.clone()),
+        },
         heartbeat_ms: options.heartbeat_interval,
         route_ms: options.route_interval,
         pause_ms: options.pause,
     };
-    Connection::new(access).map_err(|error| error.with("option", "nameServerAddress"))
+    Connection::new(access)
 }

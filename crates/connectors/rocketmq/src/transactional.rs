@@ -1,10 +1,15 @@
 //! The writer of exactly once: rows between two barriers are half messages, which no consumer sees.
 //!
-//! Brokers ask a producer of the group about half messages that are open for longer than 6 s, each time about a new copy. A commit of the first
-//! works at any time and does not settle the copies; so each is answered by a rollback, which settles that copy and nothing else, and
-//! the broker stops asking. What was prepared by an attempt that failed is never committed, and so never seen.
+//! Half messages have a lifetime, up to a while after the next barrier is expected: then brokers take no commit of them any more, so that who
+//! takes over knows that nobody else commits them. When a checkpoint takes longer, they are sent once more
+//! ([`takeover`](crate::takeover)).
+//!
+//! When it is over, brokers ask a producer of the group about half messages that are still open, each time about a new copy. To end the copy
+//! changes nothing about the first; so each is answered by a rollback, which settles that copy and nothing else, and the broker stops
+//! asking. What was prepared by an attempt that failed is never committed, and so never seen.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use riverrun_base::{Error, Kind, Result};
 use riverrun_connect::{Committable, Counter, Flush, SinkWriter, TaskContext};
@@ -19,16 +24,32 @@ use crate::writer::Encode;
 /// How many questions of brokers wait; the others are asked again.
 const QUESTIONS_MAX: usize = 10_000;
 
+/// The longest interval between two checkpoints for which half messages can be committed as they are; brokers copy each of them
+/// every 30 s. Those of a longer one are sent once more.
+const INTERVAL_MAX: Duration = Duration::from_secs(300);
+
+/// What a half message's lifetime is beyond the interval, for the checkpoint to be stored and committed: as much as two intervals and the
+/// brokers' least lifetime, within these bounds.
+const COMPLETION: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(60));
+const LIFETIME_MIN: Duration = Duration::from_secs(6);
+
 /// The writer of a RocketMQ sink with transactions.
 pub(crate) struct TransactionalWriter<E> {
     encode: E,
     producer: Producer,
     io: Io,
+    /// How often checkpoints are taken.
+    interval: Option<Duration>,
+    /// When the last barrier came.
+    began: Instant,
     /// Where each queue ended when the interval first wrote to it.
     ends: HashMap<Queue, i64>,
     pending: VecDeque<Pending<HalfMessage>>,
     pending_max: usize,
     halves: Halves,
+    /// How many half messages the interval has, and may have.
+    count: usize,
+    count_max: usize,
     /// Whose turn it is among a topic's queues.
     turn: usize,
     answers: AbortHandle,
@@ -43,7 +64,13 @@ impl<E> Drop for TransactionalWriter<E> {
 }
 
 impl<E: Encode> TransactionalWriter<E> {
-    pub(crate) fn new(encode: E, producer: Producer, io: Io, pending_max: usize, context: &TaskContext) -> Self {
+    pub(crate) fn new(
+        encode: E,
+        producer: Producer,
+        io: Io,
+        (pending_max, count_max): (usize, usize),
+        context: &TaskContext,
+    ) -> Self {
         let answers = {
             let client = producer.client().clone();
             io.handle.spawn(answer_checks(client)).abort_handle()
@@ -52,10 +79,14 @@ impl<E: Encode> TransactionalWriter<E> {
             encode,
             producer,
             io,
+            interval: context.job.checkpoint_interval,
+            began: Instant::now(),
             ends: HashMap::new(),
             pending: VecDeque::new(),
             pending_max: pending_max.max(1),
             halves: Halves::default(),
+            count: 0,
+            count_max: count_max.max(1),
             turn: context.subtask,
             answers,
             records_out: context.counters.counter("numRecordsOut"),
@@ -64,6 +95,14 @@ impl<E: Encode> TransactionalWriter<E> {
     }
 
     fn send(&mut self, messages: Vec<Message>) -> Result<()> {
+        self.count += messages.len();
+        if self.count > self.count_max {
+            let message = format!("more than {} messages wait for one checkpoint of this writer", self.count_max);
+            return Err(Error::user(message).with("option", "sink.transaction-messages-max").hint(
+                "take checkpoints more often ('execution.checkpointing.interval'), write with more parallelism, or raise the option: each message takes about 100 bytes of memory and checkpoint",
+            ));
+        }
+        let lifetime = self.interval.map(|interval| lifetime(interval, self.began.elapsed()));
         let Self { producer, ends, pending, pending_max, halves, turn, .. } = self;
         let client = producer.client().clone();
         self.io.wait(async {
@@ -77,7 +116,7 @@ impl<E: Encode> TransactionalWriter<E> {
                         end
                     }
                 };
-                pending.push_back(producer.submit_half(&queue, message, from).await?);
+                pending.push_back(producer.submit_half(&queue, message, from, lifetime).await?);
                 while pending.len() > *pending_max {
                     settle_first(pending, halves).await?;
                 }
@@ -95,6 +134,13 @@ impl<E: Encode> TransactionalWriter<E> {
             Ok(())
         })
     }
+}
+
+/// How long a message that is written now can be committed: until the checkpoint that the next barrier begins is complete, if all goes well.
+fn lifetime(interval: Duration, elapsed: Duration) -> Duration {
+    let interval = interval.min(INTERVAL_MAX);
+    let completion = (interval * 2 + LIFETIME_MIN).clamp(COMPLETION.0, COMPLETION.1);
+    interval.saturating_sub(elapsed) + completion
 }
 
 async fn settle_first(pending: &mut VecDeque<Pending<HalfMessage>>, halves: &mut Halves) -> Result<()> {
@@ -119,7 +165,7 @@ async fn next_queue(client: &Client, topic: &str, turn: &mut usize) -> Result<Qu
 }
 
 /// Answers what brokers ask about open transactions.
-async fn answer_checks(client: Client) {
+pub(crate) async fn answer_checks(client: Client) {
     let mut events = client.events(QUESTIONS_MAX);
     while let Some(event) = events.recv().await {
         let BrokerEvent::CheckTransaction(check) = event else { continue };
@@ -145,6 +191,7 @@ impl<E: Encode> SinkWriter<E::Batch> for TransactionalWriter<E> {
     fn prepare(&mut self, _: CheckpointId) -> Result<Vec<Committable>> {
         self.complete().map_err(passing)?;
         self.ends.clear();
+        (self.count, self.began) = (0, Instant::now());
         self.halves.take()
     }
 }
@@ -152,4 +199,21 @@ impl<E: Encode> SinkWriter<E::Batch> for TransactionalWriter<E> {
 /// A broker that was away: the next attempt writes the rows again.
 fn passing(error: Error) -> Error {
     if error.kind() == Kind::External && !error.is_canceled() { error.retryable() } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_ends_a_while_after_the_next_barrier_is_expected() {
+        let seconds = Duration::from_secs;
+        assert_eq!(lifetime(Duration::from_millis(200), seconds(0)), Duration::from_millis(8200));
+        assert_eq!(lifetime(seconds(3), seconds(0)), seconds(15));
+        assert_eq!(lifetime(seconds(3), seconds(2)), seconds(13));
+        // a barrier that is late
+        assert_eq!(lifetime(seconds(3), seconds(20)), seconds(12));
+        assert_eq!(lifetime(seconds(60), seconds(10)), seconds(110));
+        assert_eq!(lifetime(Duration::MAX, seconds(10)), seconds(350));
+    }
 }

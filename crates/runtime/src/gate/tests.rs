@@ -173,3 +173,20 @@ fn random_schedules_lose_nothing_and_stay_within_the_capacity() {
         });
     }
 }
+
+#[test]
+fn a_consumer_that_is_woken_waits_no_longer_though_nothing_has_come() {
+    let (gate, senders) = gate(1, 2);
+    gate.wake();
+    let receive = |gate: &Gate<u64>| gate.receive(None, &TaskMetrics::default()).unwrap();
+    assert_eq!(receive(&gate), None);
+    let waker = Arc::clone(&gate);
+    let waits = thread::spawn(move || receive(&gate));
+    waker.wake();
+    assert_eq!(waits.join().unwrap(), None);
+    // What came is not passed over.
+    waker.wake();
+    put(&senders[0], Element::Data(1));
+    assert_eq!(now(&waker), Some((0, Element::Data(1))));
+    assert_eq!(now(&waker), None);
+}

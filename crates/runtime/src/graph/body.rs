@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
-use riverrun_connect::{Commits, Committer, Sink, Source, SplitEnumerator, TaskContext};
+use riverrun_connect::{Boundedness, Commits, Committer, Sink, Source, SplitEnumerator, TaskContext};
 
 use crate::gate::{Gate, GateControl};
 use crate::job::{ErasedInput, erase_input};
@@ -32,6 +32,11 @@ pub(crate) trait Body: Send + Sync {
     fn input(&self, build: &TaskBuild, node: usize) -> Result<Option<ErasedInput>> {
         let (_, _) = (build, node);
         Ok(None)
+    }
+
+    /// Whether the node is a source without end.
+    fn is_unbounded(&self) -> bool {
+        false
     }
 
     /// When the rows of a sink become visible by commits; never, for other nodes.
@@ -88,6 +93,10 @@ impl<B0: Data, B: Data> Body for SourceBody<B0, B> {
 
     fn link(&self, _: &TaskBuild, _: usize) -> Result<Box<dyn Any>> {
         Err(Error::internal("a source has no input"))
+    }
+
+    fn is_unbounded(&self) -> bool {
+        self.source.boundedness() == Boundedness::Unbounded
     }
 
     fn run(&self, build: &TaskBuild, node: usize) -> Result<()> {

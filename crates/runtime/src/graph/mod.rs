@@ -185,6 +185,22 @@ impl JobGraph {
         }
     }
 
+    /// The name of a source without end whose rows come by this stream, if there is one.
+    pub fn unbounded_source<B>(&self, stream: &Stream<B>) -> Option<&str> {
+        let mut open: Vec<usize> = stream.origins.iter().map(|origin| origin.node).collect();
+        let mut seen = vec![false; self.nodes.len()];
+        while let Some(place) = open.pop() {
+            let node = &self.nodes[place];
+            if node.body.is_unbounded() {
+                return Some(&node.settings.name);
+            }
+            if !std::mem::replace(&mut seen[place], true) {
+                open.extend(node.inputs.iter().map(|input| input.from));
+            }
+        }
+        None
+    }
+
     fn inputs<B: Data>(&self, stream: &Stream<B>, parallelism: usize) -> Vec<Input> {
         let input = |origin: &stream::Origin<B>| {
             let automatic = if self.nodes[origin.node].parallelism == parallelism {

@@ -43,24 +43,24 @@ pub fn prometheus_text(jobs: &[MetricsSnapshot]) -> String {
     operator_metric(&mut text, "currentOutputWatermark", "gauge", |operator| operator.output_watermark.map(Into::into));
     operator_metric(&mut text, "watermarkLag", "gauge", |operator| operator.watermark_lag.map(Into::into));
     let mut names: Vec<&str> =
-        operators().flat_map(|(_, _, operator)| operator.counters.iter().map(|(name, _)| *name)).collect();
+        operators().flat_map(|(_, _, operator)| operator.counters.iter().map(|(name, _)| parts(name).0)).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
         let samples = operators().flat_map(|(job, task, operator)| {
-            let values = operator.counters.iter().filter(|(counter, _)| *counter == name);
-            values.map(move |(_, value)| (operator_labels(job, task, operator), value.to_string()))
+            let values = operator.counters.iter().filter(move |(counter, _)| parts(counter).0 == name);
+            values.map(move |(counter, value)| (labels_of(job, task, operator, counter), value.to_string()))
         });
         family(&mut text, &format!("{TASK}task_operator_{}", metric_name(name)), "counter", samples);
     }
     let mut names: Vec<&str> =
-        operators().flat_map(|(_, _, operator)| operator.measures.iter().map(|(name, _)| *name)).collect();
+        operators().flat_map(|(_, _, operator)| operator.measures.iter().map(|(name, _)| parts(name).0)).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
         let measured = operators().flat_map(|(job, task, operator)| {
-            let measures = operator.measures.iter().filter(|(measure, _)| *measure == name);
-            measures.map(move |(_, measure)| (operator_labels(job, task, operator), measure))
+            let measures = operator.measures.iter().filter(move |(measure, _)| parts(measure).0 == name);
+            measures.map(move |(of, measure)| (labels_of(job, task, operator, of), measure))
         });
         measure_family(&mut text, &format!("{TASK}task_operator_{}", metric_name(name)), measured);
     }
@@ -142,6 +142,22 @@ fn operator_labels(job: &MetricsSnapshot, task: &TaskSnapshot, operator: &Operat
     labels
 }
 
+/// The labels of an operator's metric, those that its name has among them.
+fn labels_of(job: &MetricsSnapshot, task: &TaskSnapshot, operator: &OperatorSnapshot, name: &str) -> String {
+    let mut labels = operator_labels(job, task, operator);
+    let own = parts(name).1;
+    if !own.is_empty() {
+        labels.push(',');
+        labels.push_str(own);
+    }
+    labels
+}
+
+/// A metric's name, and the labels that may stand behind it, as Prometheus writes them: `requests{destination="http://a:80"}`.
+fn parts(name: &str) -> (&str, &str) {
+    name.strip_suffix('}').and_then(|name| name.split_once('{')).unwrap_or((name, ""))
+}
+
 fn label(labels: &mut String, key: &str, value: impl Display) {
     let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let separator = if labels.is_empty() { "" } else { "," };
@@ -179,7 +195,7 @@ mod tests {
             input_watermark: None,
             output_watermark: Some(-1),
             watermark_lag: None,
-            counters: vec![("numRecordsInErrors", 2)],
+            counters: vec![("numRecordsInErrors", 2), ("sent{to=\"a\"}", 3), ("sent{to=\"b\"}", 4)],
             measures: measures.snapshot(),
         };
         let task = TaskSnapshot {
@@ -220,6 +236,9 @@ mod tests {
             format!(
                 "flink_taskmanager_job_task_operator_numRecordsInErrors{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 2"
             ),
+            format!(
+                "flink_taskmanager_job_task_operator_sent{{{labels},operator_name=\"Source: \\\"t\\\"\",to=\"b\"}} 4"
+            ),
             "# TYPE flink_taskmanager_job_task_operator_queue_length gauge".to_owned(),
             format!(
                 "flink_taskmanager_job_task_operator_queue_length{{{labels},operator_name=\"Source: \\\"t\\\"\"}} 2.5"
@@ -234,6 +253,7 @@ mod tests {
         ] {
             assert!(lines.contains(&expected.as_str()), "{expected}\nis not in\n{text}");
         }
+        assert_eq!(text.matches("# TYPE flink_taskmanager_job_task_operator_sent counter").count(), 1);
         assert!(!text.contains("operator_sum"), "{text}");
         assert!(!text.contains("currentInputWatermark") && !text.contains("inPoolUsage"), "{text}");
     }

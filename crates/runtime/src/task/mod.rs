@@ -28,7 +28,7 @@ use crate::graph::{Plan, Ship, WireEnd};
 use crate::job::{AttemptEvent, Execution};
 use crate::metrics::{OperatorMetrics, TaskMetrics};
 use crate::state::NodeState;
-use crate::{Barrier, Clock, Data, KeyGroupRange, OperatorContext};
+use crate::{Barrier, Clock, Data, KeyGroupRange, OperatorContext, TaskHandle};
 
 /// One task, and what its thread needs to make its operators.
 pub(crate) struct TaskBuild {
@@ -89,6 +89,8 @@ impl TaskBuild {
         self.current.store(node, Ordering::Relaxed);
         let max_parallelism = self.execution.graph.settings.max_parallelism;
         let of = &self.execution.graph.nodes[node];
+        let gates = self.execution.gates[self.head].as_ref();
+        let gate = gates.and_then(|gates| gates.controls.get(self.subtask)).cloned();
         OperatorContext {
             name: of.settings.name.clone(),
             subtask: self.subtask,
@@ -99,6 +101,7 @@ impl TaskBuild {
             counters: self.operator_metrics(node).counters.clone(),
             job: self.execution.job_context(node),
             clock: self.execution.clock.clone(),
+            task: TaskHandle::new(Arc::clone(&self.metrics), gate),
         }
     }
 

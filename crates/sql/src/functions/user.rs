@@ -157,15 +157,16 @@ impl UserFunctions {
 /// It does not take them.
 pub(crate) fn bind_user(name: &str, function: &Arc<dyn UserScalar>, arguments: &[DataType]) -> Result<Bound> {
     let UserSignature { arguments, returns } = checked_signature(name, function.signature(arguments)?, arguments)?;
-    let kernel = Arc::clone(function);
+    let (kernel, name): (_, Arc<str>) = (Arc::clone(function), name.into());
     let deterministic = function.is_deterministic();
     let call = move |args: &[Value], context: &EvalContext| -> Result<Value> {
         let constant = deterministic && !args.is_empty() && args.iter().all(Value::is_scalar);
         let rows = if constant { 1 } else { context.rows };
         let columns = args.iter().map(|arg| arg.clone().into_column(rows)).collect::<Result<Vec<_>>>()?;
-        let result = kernel.call(&columns, rows)?;
+        let result = kernel.call(&columns, rows).map_err(|error| error.with("function", &name))?;
         if result.len() != rows {
-            return Err(Error::user(format!("a function answered {} values for {rows} rows", result.len())));
+            let message = format!("a function answered {} values for {rows} rows", result.len());
+            return Err(Error::user(message).with("function", &name));
         }
         Ok(if constant { Value::scalar(result) } else { Value::Array(result) })
     };

@@ -63,8 +63,33 @@ impl GroupAggregate {
         self
     }
 
-    fn layout(&self) -> StateLayout {
+    /// Takes the rows of a batch, and tells nobody what they change.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    pub(super) fn gather(&mut self, batch: &Batch) -> Result<()> {
+        self.sort_in(batch)?;
+        self.groups.aggregates.update_known(batch.rows(), &self.slots, signs(batch.kinds()))?;
+        self.remove_empty()
+    }
+
+    /// The groups with their aggregates.
+    pub(super) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// How the state is stored.
+    pub(super) fn layout(&self) -> StateLayout {
         self.state.layout(self.groups.table.types(), self.groups.aggregates.state_fields())
+    }
+
+    /// Finds the group of each row; answers the keys.
+    fn sort_in(&mut self, batch: &Batch) -> Result<Vec<ArrayRef>> {
+        let keys = columns(batch.rows(), &self.keys);
+        self.groups.intern(&keys, batch.num_rows(), &mut self.slots)?;
+        self.touched.find(&self.slots, self.groups.table.slots());
+        self.tracker.mark(&self.touched.slots, self.groups.table.slots());
+        Ok(keys)
     }
 
     /// Forgets the touched groups that have no rows left.
@@ -104,11 +129,8 @@ impl GroupAggregate {
 
 impl Operator<Batch> for GroupAggregate {
     fn process(&mut self, batch: Batch, out: &mut dyn Output<Batch>) -> Result<()> {
-        let keys = columns(batch.rows(), &self.keys);
         let known = self.groups.table.slots();
-        self.groups.intern(&keys, batch.num_rows(), &mut self.slots)?;
-        self.touched.find(&self.slots, self.groups.table.slots());
-        self.tracker.mark(&self.touched.slots, self.groups.table.slots());
+        let keys = self.sort_in(&batch)?;
 
         let Groups { aggregates, .. } = &mut self.groups;
         let touched = &self.touched.slots;

@@ -72,6 +72,12 @@ impl Aggregates {
         self.counts.as_ref().is_none_or(|counts| counts[slot as usize] > 0)
     }
 
+    /// How many rows a slot has, where they are counted.
+    pub(super) fn rows_in(&self, slot: u32) -> usize {
+        let count = self.counts.as_ref().and_then(|counts| counts.get(slot as usize));
+        count.and_then(|count| usize::try_from(*count).ok()).unwrap_or_default()
+    }
+
     /// Whether rows are ever taken back.
     pub(super) fn retracts(&self) -> bool {
         self.counts.is_some()

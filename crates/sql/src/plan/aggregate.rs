@@ -4,9 +4,10 @@
 
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType};
-use sqlparser::ast::{Expr as Ast, Function, FunctionArguments, GroupByExpr, Select, SelectItem, Spanned};
+use sqlparser::ast::{Expr as Ast, Function, FunctionArguments, GroupByExpr, OrderByExpr, Select, SelectItem, Spanned};
 use std::sync::Arc;
 
+use super::order::{Selected, order_columns};
 use super::query::{Output, Planner, column_name, filter, project};
 use super::rel::{AggregateCall, AggregateFunction, GroupWindow, Rel, RelKind, WindowKind};
 use super::schema::{Field, TimeAttribute, WindowColumn};
@@ -26,7 +27,7 @@ impl Planner<'_> {
             || select.projection.iter().any(|item| item_has_aggregate(item, &self.catalog.functions))
     }
 
-    pub(super) fn grouped(&mut self, select: &Select, input: Rel) -> Result<Rel> {
+    pub(super) fn grouped(&mut self, select: &Select, order: &[OrderByExpr], input: Rel) -> Result<Selected> {
         let GroupByExpr::Expressions(group_by, modifiers) = &select.group_by else {
             return Err(Error::user("GROUP BY ALL is not part of Flink SQL"));
         };
@@ -61,6 +62,10 @@ impl Planner<'_> {
                 Binder::with_grouping(&input.fields, &mut grouping).knowing(&self.catalog.functions).bind(ast)?;
             outputs.push(Output { expr, name });
         }
+        let width = outputs.len();
+        let mut bind =
+            |ast: &Ast| Binder::with_grouping(&input.fields, &mut grouping).knowing(&self.catalog.functions).bind(ast);
+        let order = order_columns(order, &select.projection, &mut outputs, &mut bind)?;
         let having = select
             .having
             .as_ref()
@@ -80,7 +85,7 @@ impl Planner<'_> {
         if let Some(having) = having {
             rel = filter(rel, having);
         }
-        project(rel, outputs)
+        Ok(Selected { rel: project(rel, outputs)?, width, order })
     }
 }
 

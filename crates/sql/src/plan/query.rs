@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use riverrun_base::{Error, Result};
 use riverrun_data::{DataType, LogicalType};
 use sqlparser::ast::{
-    Distinct, Expr as Ast, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    SetOperator, SetQuantifier, Spanned, Values,
+    Distinct, Expr as Ast, Ident, ObjectName, OrderByExpr, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    SetExpr, SetOperator, SetQuantifier, Spanned, Values,
 };
 use sqlparser::tokenizer::Span;
 
+use super::order::{Selected, check_distinct, order_columns};
 use super::rel::{Rel, RelKind};
 use super::schema::{Field, TimeAttribute};
 use crate::catalog::Catalog;
@@ -56,16 +57,7 @@ impl<'a> Planner<'a> {
                 self.named.insert(cte.alias.name.value.clone(), ((*cte.query).clone(), columns));
             }
         }
-        if let Some(order_by) = &query.order_by {
-            return Err(error_at(order_by.span(), "ORDER BY is not supported yet"));
-        }
-        if let Some(limit) = &query.limit_clause {
-            return Err(error_at(limit.span(), "LIMIT is not supported yet"));
-        }
-        if query.fetch.is_some() {
-            return Err(Error::not_supported("FETCH"));
-        }
-        let rel = self.body(&query.body);
+        let rel = self.ordered(query);
         self.named = outer;
         rel
     }
@@ -78,9 +70,9 @@ impl<'a> Planner<'a> {
         self.named_relation(name)
     }
 
-    fn body(&mut self, body: &SetExpr) -> Result<Rel> {
+    pub(super) fn body(&mut self, body: &SetExpr) -> Result<Rel> {
         match body {
-            SetExpr::Select(select) => self.select(select),
+            SetExpr::Select(select) => Ok(self.select(select, &[])?.rel),
             SetExpr::Query(query) => self.query(query),
             SetExpr::Values(values) => self.values(values),
             SetExpr::SetOperation { left, op, set_quantifier, right } => match (op, set_quantifier) {
@@ -96,7 +88,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn select(&mut self, select: &Select) -> Result<Rel> {
+    /// A SELECT, with what it is sorted by.
+    pub(super) fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<Selected> {
         refuse_clauses(select)?;
         let mut input = self.from(&select.from)?;
         if let Some(condition) = &select.selection {
@@ -107,20 +100,23 @@ impl<'a> Planner<'a> {
                 Binder::new(&input.fields).knowing(&self.catalog.functions).bind_condition(condition, "WHERE")?;
             input = filter(input, predicate);
         }
-        let rel = self.selected(select, input)?;
-        Ok(match &select.distinct {
-            None | Some(Distinct::All) => rel,
-            Some(Distinct::Distinct) => super::aggregate::distinct(rel),
-            Some(Distinct::On(_)) => return Err(Error::user("DISTINCT ON is not part of Flink SQL")),
-        })
+        let selected = self.selected(select, order, input)?;
+        match &select.distinct {
+            None | Some(Distinct::All) => Ok(selected),
+            Some(Distinct::Distinct) => {
+                check_distinct(&selected, select, order)?;
+                Ok(Selected { rel: super::aggregate::distinct(selected.rel), ..selected })
+            }
+            Some(Distinct::On(_)) => Err(Error::user("DISTINCT ON is not part of Flink SQL")),
+        }
     }
 
-    /// The select list over what FROM and WHERE leave.
-    pub(super) fn selected(&mut self, select: &Select, input: Rel) -> Result<Rel> {
-        if self.is_grouped(select) { self.grouped(select, input) } else { self.plain(select, input) }
+    /// The select list over what FROM and WHERE leave, and behind it what it is sorted by.
+    pub(super) fn selected(&mut self, select: &Select, order: &[OrderByExpr], input: Rel) -> Result<Selected> {
+        if self.is_grouped(select) { self.grouped(select, order, input) } else { self.plain(select, order, input) }
     }
 
-    fn plain(&mut self, select: &Select, input: Rel) -> Result<Rel> {
+    fn plain(&mut self, select: &Select, order: &[OrderByExpr], input: Rel) -> Result<Selected> {
         let mut outputs = Vec::with_capacity(select.projection.len());
         for item in &select.projection {
             match item {
@@ -134,9 +130,7 @@ impl<'a> Planner<'a> {
                         name: alias.value.clone(),
                     });
                 }
-                SelectItem::Wildcard(_) => {
-                    outputs.extend((0..input.fields.len()).map(|n| whole_column(&input.fields, n)))
-                }
+                SelectItem::Wildcard(_) => outputs.extend(whole_columns(&input.fields)),
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                     let qualifier = crate::catalog::local_name(name)?;
                     let found: Vec<usize> = (0..input.fields.len())
@@ -151,7 +145,10 @@ impl<'a> Planner<'a> {
                 other => return Err(error_at(other.span(), "this form of select item is not supported yet")),
             }
         }
-        project(input, outputs)
+        let width = outputs.len();
+        let mut bind = |ast: &Ast| Binder::new(&input.fields).knowing(&self.catalog.functions).bind(ast);
+        let order = order_columns(order, &select.projection, &mut outputs, &mut bind)?;
+        Ok(Selected { rel: project(input, outputs)?, width, order })
     }
 
     fn values(&mut self, values: &Values) -> Result<Rel> {
@@ -282,6 +279,11 @@ fn row_fields(fields: &[Field], column: &Ident) -> Result<Vec<Output>> {
             Ok(Output { expr: Binder::new(fields).bind(&Ast::CompoundIdentifier(path))?, name: field.name.clone() })
         })
         .collect()
+}
+
+/// All columns as they are.
+pub(super) fn whole_columns(fields: &[Field]) -> Vec<Output> {
+    (0..fields.len()).map(|n| whole_column(fields, n)).collect()
 }
 
 fn whole_column(fields: &[Field], index: usize) -> Output {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use riverrun_base::Position;
 use riverrun_data::{ChangelogMode, DataType};
 
 use super::schema::{Field, TimeAttribute};
@@ -42,6 +43,8 @@ pub(crate) enum RelKind {
     Unnest { input: Box<Rel>, unnest: Unnest },
     /// The rows of all inputs, which have the same types.
     Union { inputs: Vec<Rel> },
+    /// Sorts the rows, or takes some of them.
+    Sort { input: Box<Rel>, sort: Sort },
 }
 
 /// Reads a table.
@@ -80,6 +83,27 @@ pub(crate) struct Unnest {
     pub(crate) outer: bool,
     /// Whether the element's number, from 1, is the last column.
     pub(crate) ordinality: bool,
+}
+
+/// An order of rows, and which of them are wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Sort {
+    /// The columns to sort by, the most important first; none leave the rows as they come.
+    pub(crate) keys: Vec<SortKey>,
+    /// How many rows are left out in front.
+    pub(crate) offset: u64,
+    /// How many follow at most; `None` is all.
+    pub(crate) fetch: Option<u64>,
+    /// Where ORDER BY stands, for errors.
+    pub(crate) position: Option<Position>,
+}
+
+/// A column that rows are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SortKey {
+    pub(crate) column: usize,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
 }
 
 /// Windows on a time attribute.
@@ -171,6 +195,22 @@ impl Eq for UserAggregateFunction {}
 impl fmt::Debug for UserAggregateFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserAggregateFunction").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Sort {
+    /// The operator's name, as Flink's EXPLAIN has it.
+    pub(crate) fn name(&self) -> &'static str {
+        match (self.keys.is_empty(), self.offset > 0 || self.fetch.is_some()) {
+            (true, _) => "Limit",
+            (false, false) => "Sort",
+            (false, true) => "SortLimit",
+        }
+    }
+
+    /// How many rows are kept at most to find those that are wanted.
+    pub(crate) fn most(&self) -> Option<u64> {
+        self.fetch.map(|fetch| self.offset.saturating_add(fetch))
     }
 }
 

@@ -16,7 +16,7 @@ impl Planner<'_> {
     /// # Errors
     /// A name that is unknown, types that do not fit, an expression that is not grouped.
     pub(crate) fn select_over(&mut self, input: Rel, projection: Vec<SelectItem>, group_by: Vec<Ast>) -> Result<Rel> {
-        self.selected(&select(projection, group_by), input)
+        Ok(self.selected(&select(projection, group_by), &[], input)?.rel)
     }
 
     /// WHERE.

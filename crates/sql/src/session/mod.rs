@@ -8,6 +8,7 @@ mod session;
 mod settings;
 mod statement;
 mod table_spec;
+mod tableau;
 
 pub use job::{InsertJob, QueryJob, QueryRows};
 pub use relation::{
@@ -19,3 +20,4 @@ pub use session::{Outcome, Session};
 pub use settings::{SettingSpec, setting_specs};
 pub use statement::{Script, Step};
 pub use table_spec::data_type;
+pub use tableau::{COLUMN_WIDTH, Tableau};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use riverrun_base::{Error, Result};
 use riverrun_data::{Batch, ChangelogMode, DataType};
 use riverrun_runtime::{JobGraph, Stream};
-use sqlparser::ast::{Expr as Ast, Ident, ObjectName, SelectItem};
+use sqlparser::ast::{Expr as Ast, Ident, ObjectName, OrderByExpr, SelectItem};
 
 use super::job::{InsertJob, QueryJob, QueryRows, result_channel};
 use super::session::{Session, columns_of};
@@ -126,7 +126,8 @@ fn streams_of(rel: &Rel, found: &mut Vec<usize>) {
         | RelKind::AssignWindows { input, .. }
         | RelKind::Aggregate { input, .. }
         | RelKind::Watermark { input, .. }
-        | RelKind::Unnest { input, .. } => streams_of(input, found),
+        | RelKind::Unnest { input, .. }
+        | RelKind::Sort { input, .. } => streams_of(input, found),
         RelKind::Union { inputs } => inputs.iter().for_each(|input| streams_of(input, found)),
     }
 }
@@ -223,6 +224,21 @@ impl Session {
     pub fn distinct(&self, input: Relation) -> Relation {
         let hints = Hints::default();
         Relation(Planner::new(&self.catalog, &hints).distinct_over(input.0))
+    }
+
+    /// ORDER BY. The input must end.
+    ///
+    /// # Errors
+    /// An unknown name, or a type that has no order.
+    pub fn order_by(&self, input: Relation, order: &[OrderByExpr]) -> Result<Relation> {
+        let hints = Hints::default();
+        Planner::new(&self.catalog, &hints).order_over(input.0, order).map(Relation)
+    }
+
+    /// OFFSET and FETCH: the rows behind the first `offset`, `fetch` of them at most.
+    pub fn cut(&self, input: Relation, offset: u64, fetch: Option<u64>) -> Relation {
+        let hints = Hints::default();
+        Relation(Planner::new(&self.catalog, &hints).cut_over(input.0, offset, fetch))
     }
 
     /// The rows of a table function called for each row, behind the row's own columns: `CROSS JOIN LATERAL TABLE(f(x)) AS t(a, b)`; with `outer`

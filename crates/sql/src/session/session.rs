@@ -14,6 +14,7 @@ use super::relation::explained;
 use super::result::{Column, ResultTable, boolean_column, string_column};
 use super::settings::{self, NotNullEnforcer, Settings};
 use super::statement::{Script, Step};
+use super::tableau::COLUMN_WIDTH;
 use crate::catalog::{
     Catalog, ColumnDescription, Object, Table, View, declare_table, describe, local_name, show_create,
 };
@@ -124,7 +125,7 @@ impl Session {
     /// # Errors
     /// A setting has a wrong value.
     pub fn column_width(&self) -> Result<usize> {
-        Ok(self.settings()?.0.column_width.and_then(|width| usize::try_from(width).ok()).unwrap_or(30))
+        Ok(self.settings()?.0.column_width.and_then(|width| usize::try_from(width).ok()).unwrap_or(COLUMN_WIDTH))
     }
 
     fn carry_out(&mut self, statement: &StatementKind, hints: &Hints) -> Result<Outcome> {

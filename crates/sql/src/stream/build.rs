@@ -6,7 +6,7 @@ use riverrun_connect::Connectors;
 use riverrun_data::{ChangelogMode, RowKind};
 
 use super::node::{Node, NodeKind};
-use super::normalize::is_by_key;
+use super::normalize::{check_keys, is_by_key};
 use crate::eval::{EvalContext, fold};
 use crate::expr::{Expr, ExprKind};
 use crate::plan::{
@@ -73,6 +73,21 @@ impl Builder<'_> {
                 let mode = input.mode;
                 let kind = NodeKind::Unnest(unnest.clone());
                 Ok(Node { kind, fields: rel.fields.clone(), mode, upsert_key: None, inputs: vec![input] })
+            }
+            RelKind::Sort { input, sort } => {
+                let input = exchange(self.build(input)?, Vec::new());
+                if !input.mode.is_insert_only() {
+                    let all: Vec<usize> = (0..input.fields.len()).collect();
+                    check_keys(&input.fields, &all)
+                        .map_err(|error| error.with("in", "ORDER BY or LIMIT of a result that is updated"))?;
+                }
+                Ok(Node {
+                    kind: NodeKind::Sort(sort.clone()),
+                    fields: rel.fields.clone(),
+                    mode: ChangelogMode::INSERT_ONLY,
+                    upsert_key: input.upsert_key.clone(),
+                    inputs: vec![input],
+                })
             }
             RelKind::Union { inputs } => {
                 let inputs = inputs.iter().map(|input| self.build(input)).collect::<Result<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use arrow::util::display::array_value_to_string;
 
 use super::node::{Node, NodeKind};
 use crate::expr::{CastMode, Expr, ExprKind};
-use crate::plan::{AggregateCall, Field, WindowKind};
+use crate::plan::{AggregateCall, Field, SortKey, WindowKind};
 
 /// The plan, an operator a line, the last one first.
 pub(crate) fn explain(plan: &Node) -> String {
@@ -115,9 +115,28 @@ fn description(node: &Node) -> String {
             if unnest.outer { "LEFT" } else { "INNER" }
         ),
         NodeKind::Union => format!("Union(all=[true], union=[{}]", names(&node.fields)),
+        NodeKind::Sort(sort) => {
+            let key = |key: &SortKey| format!("{}{}", input[key.column].name, direction(key));
+            let order = (!sort.keys.is_empty()).then(|| format!("orderBy=[{}]", list(sort.keys.iter().map(key))));
+            let cut = (sort.offset > 0 || sort.fetch.is_some()).then(|| {
+                let fetch = sort.fetch.map_or_else(|| "unlimited".to_owned(), |fetch| fetch.to_string());
+                format!("offset=[{}], fetch=[{fetch}]", sort.offset)
+            });
+            format!("{}({}", sort.name(), list(order.into_iter().chain(cut)))
+        }
         NodeKind::Sink(target) => {
             format!("Sink(table=[default_catalog.default_database.{}], fields=[{}]", target.table.name, names(input))
         }
+    }
+}
+
+/// The direction of a key as Flink writes it; where NULL is not in its usual place, that too.
+pub(super) fn direction(key: &SortKey) -> &'static str {
+    match (key.descending, key.nulls_first) {
+        (false, true) => " ASC",
+        (false, false) => " ASC NULLS LAST",
+        (true, false) => " DESC",
+        (true, true) => " DESC NULLS FIRST",
     }
 }
 

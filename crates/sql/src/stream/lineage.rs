@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::explain::{expression, window_text};
+use super::explain::{direction, expression, window_text};
 use super::node::{Node, NodeKind};
-use crate::plan::{AggregateCall, Field, GroupWindow, TimeAttribute};
+use crate::plan::{AggregateCall, Field, GroupWindow, Sort, SortKey, TimeAttribute};
 
 /// What the state of an aggregation is of.
 pub(super) fn description(
@@ -40,6 +40,23 @@ pub(super) fn last_rows(input: &Node, keys: &[usize]) -> Arc<str> {
     format!("the last rows by ({key}) of ({rest})").into()
 }
 
+/// What the rows are of that are gathered to be sorted, or of which some are taken in the end.
+pub(super) fn gathered(input: &Node, sort: &Sort) -> Arc<str> {
+    let columns: Vec<String> =
+        input.fields.iter().enumerate().map(|(n, field)| typed(&column(input, n), field)).collect();
+    // Rows that cannot be among those wanted are not kept, so it matters which those are.
+    let wanted = match sort.most() {
+        Some(most) if !sort.keys.is_empty() && input.mode.is_insert_only() => {
+            let key = |key: &SortKey| format!("{}{}", column(input, key.column), direction(key));
+            let keys: Vec<String> = sort.keys.iter().map(key).collect();
+            format!("the first {most} by ({}) of ", keys.join(", "))
+        }
+        _ => String::new(),
+    };
+    let changes = if input.mode.is_insert_only() { "" } else { " of a changelog" };
+    format!("{wanted}the rows ({}){changes}", columns.join(", ")).into()
+}
+
 fn call_text(input: &Node, call: &AggregateCall) -> String {
     let argument =
         call.argument.map_or("*".to_owned(), |argument| typed(&column(input, argument), &input.fields[argument]));
@@ -65,6 +82,7 @@ fn column(node: &Node, index: usize) -> String {
         | NodeKind::ChangelogNormalize { .. }
         | NodeKind::Watermark { .. }
         | NodeKind::Union
+        | NodeKind::Sort(_)
         | NodeKind::Sink(_) => column(input, index),
         NodeKind::Unnest(unnest) => match unnest.keep.get(index) {
             Some(kept) => column(input, *kept),

@@ -6,7 +6,7 @@ use riverrun_data::ChangelogMode;
 
 use crate::catalog::Table;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, External, Field, GroupWindow, Scan, Unnest, Window};
+use crate::plan::{AggregateCall, External, Field, GroupWindow, Scan, Sort, Unnest, Window};
 
 /// An operator of the streaming plan.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub(crate) enum NodeKind {
     Unnest(Unnest),
     /// All inputs' rows.
     Union,
+    /// Sorts the rows, or takes some of them.
+    Sort(Sort),
     /// Writes into a table.
     Sink(SinkTarget),
 }

@@ -21,8 +21,7 @@ impl Builder<'_> {
             return Err(Error::user("the table's changes come by key, and it has no PRIMARY KEY")
                 .hint("declare PRIMARY KEY (...) NOT ENFORCED"));
         }
-        let columns: Vec<ArrayRef> = key_types(&source.fields, &keys).iter().map(new_empty_array).collect();
-        hash_keys(&columns, 0, &mut Vec::new())?;
+        check_keys(&source.fields, &keys)?;
         Ok(normalize(source, keys, true))
     }
 
@@ -54,6 +53,15 @@ impl Builder<'_> {
         let condition = condition.map(|condition| inlined(condition, &moved));
         (input, condition, Some(exprs.into_iter().map(|expr| inlined(expr, &moved)).collect()))
     }
+}
+
+/// Whether rows can be found again by these columns.
+///
+/// # Errors
+/// A type cannot be a key.
+pub(super) fn check_keys(fields: &[Field], keys: &[usize]) -> Result<()> {
+    let columns: Vec<ArrayRef> = key_types(fields, keys).iter().map(new_empty_array).collect();
+    hash_keys(&columns, 0, &mut Vec::new())
 }
 
 /// Whether changes come by key, without the former content.

@@ -12,7 +12,7 @@ use riverrun_data::{Batch, DataType, RowField, arrow_schema};
 use riverrun_runtime::{Exchange, JobGraph, NodeSettings, OperatorContext, Stream};
 use riverrun_state::key_groups;
 
-use super::lineage::{description, last_rows};
+use super::lineage::{description, gathered, last_rows};
 use super::node::{Node, NodeKind, SinkTarget};
 use super::normalize::is_by_key;
 use super::source::{ValuesSource, metadata_types};
@@ -21,10 +21,10 @@ use crate::catalog::{Table, TableColumn, TableColumnKind};
 use crate::eval::Evaluator;
 use crate::expr::{CastMode, Expr, ExprKind, cast};
 use crate::operators::{
-    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, RowAtATime, SessionAggregate,
-    SinkGuard, SourceCalc, StateOf, Unnest, WallClock, WatermarkAssigner, WindowAggregate, columns, key_types,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, Limit, RowAtATime, SessionAggregate,
+    SinkGuard, Sort, SourceCalc, StateOf, Unnest, WallClock, WatermarkAssigner, WindowAggregate, columns, key_types,
 };
-use crate::plan::{AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
+use crate::plan::{self, AggregateCall, Field, GroupWindow, Scan, WindowKind, batch_schema};
 
 /// The counter of rows that came after their window had closed, as Flink names it.
 const LATE_RECORDS: &str = "numLateRecordsDropped";
@@ -146,6 +146,7 @@ impl Translator<'_> {
                 let inputs = node.inputs.iter().map(|input| self.stream(input)).collect::<Result<Vec<_>>>()?;
                 Ok(self.graph.union(inputs))
             }
+            NodeKind::Sort(sort) => self.sort(node, sort),
             NodeKind::Sink(_) => Err(Error::internal("a sink below an operator")),
         }
     }
@@ -225,6 +226,26 @@ impl Translator<'_> {
         let source = Box::new(ValuesSource(all));
         let settings = NodeSettings::named("Source: Values").uid(self.uids.source("Source: Values"));
         Ok(self.graph.source(settings, source, None, |_: &OperatorContext| Ok(Box::new(()))))
+    }
+
+    fn sort(&mut self, node: &Node, sort: &plan::Sort) -> Result<Stream<Batch>> {
+        let (uid, input) = self.input_below(sort.name(), node)?;
+        let below = first_input(node)?;
+        let (schema, retracts) = (batch_schema(&below.fields), !below.mode.is_insert_only());
+        let settings = self.grouped(sort.name(), &[]).uid(uid);
+        let sort = sort.clone();
+        if sort.keys.is_empty() && !retracts {
+            return Ok(self.graph.operator(&input, settings, move |_: &OperatorContext| {
+                Ok(Box::new(Limit::new(sort.offset, sort.fetch)))
+            }));
+        }
+        if let Some(source) = self.graph.unbounded_source(&input) {
+            return Err(never_ends(&sort, source));
+        }
+        let state = gathered(below, &sort);
+        Ok(self.graph.operator(&input, settings, move |context: &OperatorContext| {
+            Ok(Box::new(Sort::new(&sort, schema.clone(), retracts, StateOf::new(context, &state))?))
+        }))
     }
 
     fn window_aggregate(
@@ -375,6 +396,23 @@ impl Translator<'_> {
         let stream = self.stream(node)?;
         self.graph.sink(&stream, NodeSettings::named("Sink: Collect").uid(uid).parallelism(1), sink);
         Ok(())
+    }
+}
+
+/// Why rows cannot be sorted that never end.
+fn never_ends(sort: &plan::Sort, source: &str) -> Error {
+    let source = source.trim_start_matches("Source: ");
+    let (what, missing) = match sort.keys.is_empty() {
+        false => ("ORDER BY", "sorting an endless stream by its time attribute and Top-N are not there yet"),
+        true => ("LIMIT of a result that is updated", "limiting one that never ends is not there yet"),
+    };
+    let error = Error::user(format!("{what} answers when all rows have come, and '{source}' never ends")).hint(format!(
+        "make it end by an option of its connector (Kafka: 'scan.bounded.mode', datagen: 'number-of-rows'), or sort what the job has \
+         written; {missing}"
+    ));
+    match sort.position {
+        Some(position) => error.at(position),
+        None => error,
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod clicks;
+mod http_sink;
 mod kafka_to_mysql;
 mod provinces;
 mod training;

@@ -1,25 +1,30 @@
 //! Calls an async function for each record, and waits for many at a time.
 //!
 //! Calls run on the shared I/O runtime, each a task of a set that ends with the operator. The operator's thread starts them, and takes their
-//! answers: before it starts a further one, when it has no room, and otherwise each millisecond while there are some on their way.
+//! answers: before it starts a further one, when it has no room, and otherwise when an answer wakes it. It runs in a task of its own, as one
+//! that reads from a source cannot be woken.
 
 mod queue;
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use riverrun_base::{Error, Result};
 use riverrun_connect::Cancellation;
 use riverrun_data::Records;
 use riverrun_runtime::{
-    Clock, EventTime, MAX_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest,
+    EventTime, MAX_WATERMARK, Operator, OperatorContext, Output, Restored, Snapshot, SnapshotRequest, TaskHandle,
 };
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 
 use crate::functions::{AsyncFunction, AsyncRetryStrategy, FnResult, RuntimeContext, at_record, function_failed};
-use crate::state::{decode, encode};
+use crate::state::{OperatorLists, decode, encode, with_lists, without_lists};
 use crate::{Record, State};
 use queue::{Ready, ResultQueue};
 
@@ -37,17 +42,18 @@ pub(crate) struct AsyncWait<O> {
 /// Calls an [`AsyncFunction`].
 pub(crate) struct AsyncWaitOperator<T, O, F> {
     function: Arc<F>,
+    lists: OperatorLists,
     wait: AsyncWait<O>,
     queue: ResultQueue<T, O>,
     /// Records of a checkpoint for which there is no room yet.
     restored: VecDeque<(T, Option<i64>)>,
-    calls: JoinSet<(Place, Answer<O>)>,
+    calls: JoinSet<()>,
+    /// There is never more in it than records are on their way.
+    answers: (UnboundedSender<Answered<O>>, UnboundedReceiver<Answered<O>>),
+    task: TaskHandle,
     runtime: Handle,
     cancellation: Cancellation,
     said: VecDeque<EventTime>,
-    clock: Clock,
-    /// When to look for answers.
-    due: Option<i64>,
     /// How many records came before.
     seen: u64,
     subtask: usize,
@@ -70,22 +76,26 @@ const VERSION: u8 = 1;
 enum Answer<O> {
     Done(FnResult<Vec<O>>),
     TimedOut,
+    Panicked(String),
 }
+
+type Answered<O> = (Place, Answer<O>);
 
 impl<T: State, O: Record, F: AsyncFunction<T, O>> AsyncWaitOperator<T, O, F> {
     pub(crate) fn open(mut function: F, wait: AsyncWait<O>, context: &OperatorContext) -> Result<Self> {
         function.open(&mut RuntimeContext::new(context, None)).map_err(function_failed)?;
         Ok(Self {
             function: Arc::new(function),
+            lists: OperatorLists::new(context),
             queue: ResultQueue::new(wait.is_ordered),
             wait,
             restored: VecDeque::new(),
             calls: JoinSet::new(),
+            answers: unbounded_channel(),
+            task: context.task.clone(),
             runtime: riverrun_connect::io_runtime()?,
             cancellation: context.cancellation.clone(),
             said: VecDeque::new(),
-            clock: context.clock.clone(),
-            due: None,
             seen: 0,
             subtask: context.subtask,
             parallelism: context.parallelism,
@@ -98,15 +108,22 @@ impl<T: State, O: Record, F: AsyncFunction<T, O>> AsyncWaitOperator<T, O, F> {
         let place = Place { number: self.queue.push(value.clone(), timestamp), nth: self.seen };
         let calls = call(Arc::clone(&self.function), value, self.wait.retry.clone());
         let timeout = self.wait.timeout;
-        let answer = async move {
+        let calls = async move {
             if timeout.is_zero() {
-                return (place, Answer::Done(calls.await));
+                return Answer::Done(calls.await);
             }
             let answer = tokio::time::timeout(timeout, calls).await;
-            (place, answer.map_or(Answer::TimedOut, Answer::Done))
+            answer.map_or(Answer::TimedOut, Answer::Done)
+        };
+        let (answers, task) = (self.answers.0.clone(), self.task.clone());
+        let answer = async move {
+            let answer = caught(calls).await.unwrap_or_else(Answer::Panicked);
+            // Without a receiver the operator is gone.
+            if answers.send((place, answer)).is_ok() {
+                task.wake();
+            }
         };
         self.calls.spawn_on(answer, &self.runtime);
-        self.due.get_or_insert_with(|| self.clock.now() + 1);
     }
 
     /// Starts the calls for records of a checkpoint, while there is room.
@@ -131,33 +148,34 @@ impl<T: State, O: Record, F: AsyncFunction<T, O>> AsyncWaitOperator<T, O, F> {
 
     /// Waits for an answer.
     fn wait_for_one(&mut self, ready: &mut Ready<O>) -> Result<()> {
-        let (calls, cancellation) = (&mut self.calls, &self.cancellation);
-        let answer = self.runtime.block_on(async {
+        if self.calls.is_empty() && self.answers.1.is_empty() {
+            return Err(Error::internal("a record waits for an answer that never comes"));
+        }
+        let (answers, cancellation) = (&mut self.answers.1, &self.cancellation);
+        let answer = async {
             tokio::select! {
                 biased;
-                () = cancellation.canceled() => Err(Error::canceled()),
-                answer = calls.join_next() => Ok(answer),
+                () = cancellation.canceled() => None,
+                answer = answers.recv() => answer,
             }
-        })?;
-        match answer {
-            Some(answer) => self.answered(answer, ready),
-            None => Err(Error::internal("a record waits for an answer that never comes")),
-        }
+        };
+        let answer = self.task.wait_for_room(|| self.runtime.block_on(answer));
+        self.answered(answer.ok_or_else(Error::canceled)?, ready)
     }
 
     /// Takes the answers that are there.
     fn take_answers(&mut self, ready: &mut Ready<O>) -> Result<()> {
-        while let Some(answer) = self.calls.try_join_next() {
+        while let Ok(answer) = self.answers.1.try_recv() {
             self.answered(answer, ready)?;
         }
+        while self.calls.try_join_next().is_some() {}
         self.queue.drain(ready);
         self.start_restored();
         Ok(())
     }
 
-    fn answered(&mut self, answer: Result<(Place, Answer<O>), JoinError>, ready: &mut Ready<O>) -> Result<()> {
-        let (Place { number, nth }, answer) =
-            answer.map_err(|error| Error::data("the async function ended early").caused_by(error))?;
+    fn answered(&mut self, (place, answer): Answered<O>, ready: &mut Ready<O>) -> Result<()> {
+        let Place { number, nth } = place;
         let results = match answer {
             Answer::Done(results) => results,
             Answer::TimedOut => {
@@ -165,6 +183,7 @@ impl<T: State, O: Record, F: AsyncFunction<T, O>> AsyncWaitOperator<T, O, F> {
                 let record = record.ok_or_else(|| Error::internal("an answer for a record that does not wait"))?;
                 self.function.timeout(record)
             }
+            Answer::Panicked(message) => Err(Error::data(format!("the async function panicked: {message}")).into()),
         };
         match results {
             Ok(results) => self.queue.complete(number, results, ready),
@@ -180,9 +199,25 @@ impl<T: State, O: Record, F: AsyncFunction<T, O>> AsyncWaitOperator<T, O, F> {
     /// Passes results on; what is to be said behind them is said after the operator's call.
     fn pass_on(&mut self, ready: Ready<O>, out: &mut dyn Output<Records<O>>) -> Result<()> {
         self.said.extend(ready.said);
-        self.due = (self.queue.len() > 0).then(|| self.clock.now() + 1);
         out.emit(ready.results)
     }
+}
+
+/// What a future comes to, or the message of its panic.
+async fn caught<R>(future: impl Future<Output = R>) -> Result<R, String> {
+    let mut future = Box::pin(future);
+    let polled = poll_fn(|context| {
+        // After a panic it is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    });
+    polled.await.map_err(|panic| match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => panic.downcast_ref::<&str>().map_or_else(String::new, |message| (*message).to_owned()),
+    })
 }
 
 /// The calls for a record, one after another as the retry strategy says.
@@ -264,7 +299,8 @@ where
     }
 
     fn deadline(&self) -> Option<i64> {
-        self.due
+        // At once, if an answer is there.
+        (!self.answers.1.is_empty()).then_some(0)
     }
 
     fn on_processing_time(&mut self, _: i64, out: &mut dyn Output<Records<O>>) -> Result<()> {
@@ -273,13 +309,15 @@ where
         self.pass_on(ready, out)
     }
 
-    fn snapshot(&mut self, _: SnapshotRequest) -> Result<Option<Snapshot>> {
+    fn snapshot(&mut self, request: SnapshotRequest) -> Result<Option<Snapshot>> {
         let records: Vec<(T, Option<i64>)> = self.queue.records().chain(self.restored.iter().cloned()).collect();
-        Ok(Some(Snapshot { own: Some(Box::new(move || stored(&records))), ..Snapshot::default() }))
+        let lists = OperatorLists::snapshot(request, F::clone(&self.function).checkpointed())?;
+        Ok(Some(Snapshot { own: Some(with_lists(Box::new(move || stored(&records)), lists)), ..Snapshot::default() }))
     }
 
-    fn restore(&mut self, restored: Restored) -> Result<()> {
-        let stored: Vec<Vec<(T, Option<i64>)>> = restored.own.iter().map(|own| read(own)).collect::<Result<_>>()?;
+    fn restore(&mut self, mut restored: Restored) -> Result<()> {
+        let own = without_lists(&mut restored)?;
+        let stored: Vec<Vec<(T, Option<i64>)>> = own.iter().map(|own| read(own)).collect::<Result<_>>()?;
         // With as many subtasks as before, each has its own again.
         let records: Vec<_> = if stored.len() == self.parallelism {
             stored.into_iter().nth(self.subtask).unwrap_or_default()
@@ -287,6 +325,11 @@ where
             stored.into_iter().flatten().skip(self.subtask).step_by(self.parallelism.max(1)).collect()
         };
         self.restored = records.into();
+        self.lists.restore_alone(restored, Arc::make_mut(&mut self.function).checkpointed())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.lists.begin(Arc::make_mut(&mut self.function).checkpointed())?;
         self.start_restored();
         Ok(())
     }

@@ -5,7 +5,7 @@ use riverrun_sql::ast::helpers::attached_token::AttachedToken;
 use riverrun_sql::ast::{
     self, AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField,
     DuplicateTreatment, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, ObjectName, Value,
+    FunctionArguments, Ident, Interval, ObjectName, OrderByExpr, OrderByOptions, OrderBySort, Value,
 };
 
 use super::interval::IntervalUnit;
@@ -36,6 +36,21 @@ pub(crate) fn name_of(expression: &Expression) -> (Option<&str>, &Expression) {
 /// It has a part that means nothing: a name inside, the property of a window that is not there, an interval of no constant.
 pub(crate) fn lower(expression: &Expression, window: Option<&Windows>) -> Result<Expr> {
     Lowering { window }.expression(expression)
+}
+
+/// The planner's form of what a table is sorted by.
+///
+/// # Errors
+/// As [`lower`].
+pub(crate) fn lower_order(expression: &Expression) -> Result<OrderByExpr> {
+    let (operand, sort) = match &expression.0 {
+        Kind::Order { operand, descending: true } => (&**operand, Some(OrderBySort::Desc)),
+        Kind::Order { operand, descending: false } => (&**operand, Some(OrderBySort::Asc)),
+        _ => (expression, None),
+    };
+    // In parentheses a number is a constant, and not the place of a column.
+    let expr = Expr::Nested(Box::new(lower(operand, None)?));
+    Ok(OrderByExpr { expr, options: OrderByOptions { sort, nulls_first: None }, with_fill: None })
 }
 
 struct Lowering<'w> {
@@ -134,6 +149,10 @@ impl Lowering<'_> {
             Kind::Alias { name, .. } => {
                 return Err(Error::user(format!("as_(\"{name}\") stands inside an expression"))
                     .hint("only a whole column of select() has a name"));
+            }
+            Kind::Order { .. } => {
+                return Err(Error::user(format!("'{expression}' is a direction, and here a value is expected"))
+                    .hint("asc() and desc() belong into order_by()"));
             }
         })
     }

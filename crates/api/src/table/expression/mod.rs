@@ -20,7 +20,7 @@ mod text;
 
 pub use interval::{TimeIntervalUnit, TimePointUnit};
 pub use literal::Literal;
-pub(crate) use lower::{Windows, ident, lower, name_of};
+pub(crate) use lower::{Windows, ident, lower, lower_order, name_of};
 
 /// An expression over the columns of a table.
 #[derive(Clone, Debug)]
@@ -117,6 +117,11 @@ pub(crate) enum Kind {
     Alias {
         operand: Box<Expression>,
         name: String,
+    },
+    /// A direction of `order_by`.
+    Order {
+        operand: Box<Expression>,
+        descending: bool,
     },
 }
 

@@ -5,6 +5,18 @@ use std::ops;
 use super::{Expression, Kind, Operator, UnaryOperator};
 
 impl Expression {
+    /// Sorted from the least to the greatest, NULL first: for [`order_by`](crate::table::Table::order_by).
+    #[must_use]
+    pub fn asc(self) -> Self {
+        Self(Kind::Order { operand: self.boxed(), descending: false })
+    }
+
+    /// Sorted from the greatest to the least, NULL last: for [`order_by`](crate::table::Table::order_by).
+    #[must_use]
+    pub fn desc(self) -> Self {
+        Self(Kind::Order { operand: self.boxed(), descending: true })
+    }
+
     fn binary(self, op: Operator, right: impl Into<Expression>) -> Self {
         Self(Kind::Binary { op, left: self.boxed(), right: right.into().boxed() })
     }

@@ -43,7 +43,7 @@ impl fmt::Display for Operand<'_> {
         let strength = match &self.0.0 {
             Kind::Binary { op, .. } => op.strength(),
             Kind::Unary { .. } | Kind::Between { .. } | Kind::In { .. } | Kind::Like { .. } => 3,
-            Kind::Alias { .. } => 0,
+            Kind::Alias { .. } | Kind::Order { .. } => 0,
             _ => u8::MAX,
         };
         if strength < self.1 { write!(f, "({})", self.0) } else { self.0.fmt(f) }
@@ -136,6 +136,7 @@ impl fmt::Display for Expression {
                 write!(f, "{window}.{property}")
             }
             Kind::Alias { operand, name } => write!(f, "{operand} AS {name}"),
+            Kind::Order { operand, descending } => write!(f, "{operand} {}", if *descending { "DESC" } else { "ASC" }),
         }
     }
 }

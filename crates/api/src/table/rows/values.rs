@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use riverrun_base::{Error, Result};
+use riverrun_formats::text::civil_from_days;
 use serde::{Deserialize, Serialize};
 
 pub(crate) const DECIMAL: &str = "$riverrun::Decimal";
@@ -123,7 +124,7 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil(self.0.into());
+        let (year, month, day) = civil_from_days(self.0.into());
         write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
@@ -172,7 +173,7 @@ macro_rules! points {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let (year, month, day) = civil(self.0.div_euclid(DAY));
+                let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
                 write!(f, "{year:04}-{month:02}-{day:02} ")?;
                 clock(self.0.rem_euclid(DAY), f)?;
                 f.write_str($end)
@@ -197,19 +198,6 @@ fn clock(nanos: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         rest if rest % 1000 == 0 => write!(f, ".{:06}", rest / 1000),
         rest => write!(f, ".{rest:09}"),
     }
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

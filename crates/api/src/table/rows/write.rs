@@ -384,9 +384,9 @@ impl SerializeTupleStruct for Parts<'_> {
 struct Number;
 
 macro_rules! refused {
-    ($($method:ident($($argument:ty),*) -> $answer:ty;)*) => {$(
+    ($error:expr; $($method:ident($($argument:ty),*) -> $answer:ty;)*) => {$(
         fn $method(self, $(_: $argument),*) -> Result<$answer, Failure> {
-            Err(Failure(Error::internal("a part of a decimal is no number")))
+            Err(Failure($error))
         }
     )*};
 }
@@ -415,6 +415,7 @@ impl Serializer for Number {
     }
 
     refused! {
+        Error::internal("a part of a decimal is no number");
         serialize_bool(bool) -> i128;
         serialize_i8(i8) -> i128;
         serialize_i16(i16) -> i128;
@@ -467,14 +468,6 @@ impl<'b> Record<'b> {
     }
 }
 
-macro_rules! no_record {
-    ($($method:ident($($argument:ty),*) -> $answer:ty;)*) => {$(
-        fn $method(self, $(_: $argument),*) -> Result<$answer, Failure> {
-            Err(Failure(Error::data("a record is no struct and no tuple")))
-        }
-    )*};
-}
-
 impl<'b> Serializer for Record<'b> {
     type Ok = ();
     type Error = Failure;
@@ -516,7 +509,8 @@ impl<'b> Serializer for Record<'b> {
         value.serialize(self)
     }
 
-    no_record! {
+    refused! {
+        Error::data("a record is no struct and no tuple");
         serialize_i8(i8) -> ();
         serialize_i16(i16) -> ();
         serialize_i32(i32) -> ();

@@ -6,7 +6,7 @@ use super::harness::{Harness, Row, late, listed, listing};
 use crate::functions::{AggregateFunction, Collector, FnResult, RuntimeContext};
 use crate::state::{MapState, MapStateDescriptor, ValueState, ValueStateDescriptor};
 use crate::window::{
-    Aggregating, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger,
+    Aggregating, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountEvictor, CountTrigger, DeltaTrigger,
     EventTimeTrigger, Evicts, GlobalWindow, GlobalWindows, Listing, Plain, ProcessWindowFunction,
     ProcessingTimeTrigger, PurgingTrigger, Reducing, SlidingEventTimeWindows, TimeEvictor, TimeWindow, Trigger,
     TriggerContext, TriggerResult, TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner,
@@ -335,4 +335,18 @@ fn a_function_keeps_state_of_its_key_and_of_each_window() {
     assert_eq!(harness.keys(), 1);
     harness.watermark(349);
     assert_eq!(harness.keys(), 0);
+}
+
+#[test]
+#[allow(clippy::cast_precision_loss, reason = "small numbers")]
+fn a_trigger_of_distances_fires_when_records_have_moved_away_from_the_last_it_fired_for() {
+    let trigger = DeltaTrigger::of(10.0, |last: &Row, next: &Row| (next.1 - last.1) as f64);
+    let mut harness = listing(GlobalWindows::create(), PurgingTrigger::of(trigger), 0);
+    harness.elements(&[(1, 0, 0), (1, 10, 0), (2, 50, 0)]);
+    assert_eq!(harness.results(), []);
+    harness.restart();
+    harness.elements(&[(1, 11, 0), (1, 21, 0)]);
+    assert_eq!(harness.results(), [(1, i64::MAX, vec![0, 10, 11])]);
+    harness.element(1, 22, 0);
+    assert_eq!(harness.results(), [(1, i64::MAX, vec![21, 22])]);
 }

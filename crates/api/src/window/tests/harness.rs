@@ -8,6 +8,7 @@ use riverrun_connect::{Cancellation, Counters, JobContext};
 use riverrun_data::Records;
 use riverrun_runtime::{
     CheckpointId, Clock, KeyGroupRange, Operator, OperatorContext, Output, Restored, RestoredChain, SnapshotRequest,
+    TaskHandle,
 };
 
 use crate::functions::Collector;
@@ -164,5 +165,6 @@ fn context(now: &Arc<AtomicI64>, counters: &Counters) -> OperatorContext {
         counters: counters.clone(),
         job: JobContext::default(),
         clock: Clock::Manual(Arc::clone(now)),
+        task: TaskHandle::default(),
     }
 }

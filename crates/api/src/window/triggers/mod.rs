@@ -2,11 +2,13 @@
 
 mod continuous;
 mod count;
+mod delta;
 mod once;
 mod purging;
 
 pub use continuous::{ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger};
 pub use count::CountTrigger;
+pub use delta::DeltaTrigger;
 pub use once::{EndOfStreamTrigger, EventTimeTrigger, NeverTrigger, ProcessingTimeTrigger};
 pub use purging::PurgingTrigger;
 

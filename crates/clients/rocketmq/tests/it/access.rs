@@ -27,7 +27,7 @@ async fn signed_requests_are_taken_and_others_refused() {
     let group = unique("cg");
     admin.commit_offset(&group, &queue, 1).await.unwrap();
     assert_eq!(admin.committed_offset(&group, &queue).await.unwrap(), Some(1));
-    let half = producer(&admin).send_half(&queue, Message::new(&topic, "half"), 1).await.unwrap();
+    let half = producer(&admin).send_half(&queue, Message::new(&topic, "half"), 1, None).await.unwrap();
     assert_eq!(admin.commit_again(&[half]).await.unwrap(), 1);
     assert_eq!(visible(&admin, &queue, 2).await.len(), 2);
 

@@ -177,7 +177,7 @@ async fn transactions_are_committed_once_though_the_broker_is_killed_while_they_
     let producer = producer(&client);
     let mut pending = Vec::new();
     for n in 0..500 {
-        pending.push(producer.submit_half(&queue, Message::new(&topic, format!("m{n}")), 0).await.unwrap());
+        pending.push(producer.submit_half(&queue, Message::new(&topic, format!("m{n}")), 0, None).await.unwrap());
     }
     let mut halves = Vec::new();
     for half in pending {

@@ -47,7 +47,7 @@ impl Case {
     }
 
     async fn half(&self, body: &str, scan_from: i64) -> HalfMessage {
-        self.producer.send_half(&self.queue, self.message(body), scan_from).await.unwrap()
+        self.producer.send_half(&self.queue, self.message(body), scan_from, None).await.unwrap()
     }
 }
 

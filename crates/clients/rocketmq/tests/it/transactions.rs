@@ -9,7 +9,7 @@ use riverrun_rocketmq_client::{
 use riverrun_testkit::{rocketmq, unique};
 use tokio::time::timeout;
 
-use crate::harness::{client, producer, queues, visible};
+use crate::harness::{client, eventually, producer, queues, visible};
 
 struct Case {
     client: Client,
@@ -30,7 +30,7 @@ impl Case {
 
     async fn half(&self, body: &str) -> HalfMessage {
         let scan_from = self.client.max_offset(&self.queue).await.unwrap();
-        self.producer.send_half(&self.queue, self.message(body), scan_from).await.unwrap()
+        self.producer.send_half(&self.queue, self.message(body), scan_from, None).await.unwrap()
     }
 
     /// What consumers see, once a message that is sent now is there too.
@@ -64,7 +64,7 @@ async fn committing_again_commits_what_is_missing_and_nothing_twice() {
     let mut pending = Vec::new();
     for n in 0..60 {
         let message = case.message(&format!("m{n:02}"));
-        pending.push(case.producer.submit_half(&case.queue, message, scan_from).await.unwrap());
+        pending.push(case.producer.submit_half(&case.queue, message, scan_from, None).await.unwrap());
     }
     for half in pending {
         halves.push(half.await.unwrap());
@@ -128,9 +128,38 @@ async fn a_broker_asks_about_an_open_transaction_and_takes_the_answer() {
 async fn a_transactional_message_cannot_be_delayed() {
     let case = Case::new("no_delay").await;
     let message = case.message("m").delay_level(1);
-    let error = case.producer.send_half(&case.queue, message, 0).await.unwrap_err();
+    let error = case.producer.send_half(&case.queue, message, 0, None).await.unwrap_err();
     assert_eq!(error.message(), "a message of a transaction cannot be delayed");
     let mut puller =
         case.client.puller(&case.queue, PullOptions { suspend: Duration::ZERO, ..PullOptions::new(unique("cg")) });
     assert_eq!(puller.pull(0).await.unwrap().outcome, Outcome::Nothing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_message_whose_lifetime_is_over_is_refused_and_its_copy_is_the_same_message() {
+    let case = Case::new("lifetime").await;
+    let (client, queue) = (&case.client, &case.queue);
+    let message = case.message("m").keys(["k1", "k2"]);
+    // the broker takes its transactionTimeOut at least, 6 s
+    let half = case.producer.send_half(queue, message, 0, Some(Duration::from_secs(1))).await.unwrap();
+    let half = std::slice::from_ref(&half);
+    assert!(!client.are_expired(half).await.unwrap());
+    eventually("the lifetime to be over", || async { client.are_expired(half).await.unwrap().then_some(()) }).await;
+    assert!(!client.commit_in_time(half).await.unwrap());
+    let error = client.commit(half).await.unwrap_err();
+    assert!(!error.is_retryable() && error.message().contains("lifetime is over"), "{error}");
+    assert_eq!(case.seen().await, [""; 0]);
+
+    let stored = client.read_half(&half[0]).await.unwrap();
+    let until = case.producer.broker_time(queue).await.unwrap() + 30_000;
+    let again = case.producer.send_half_again(&half[0], &stored, until).await.unwrap().await.unwrap();
+    assert!(again.until.unwrap() <= until && again.commit_log_offset != half[0].commit_log_offset);
+    assert_eq!(client.uncommitted(half).await.unwrap().len(), 1);
+    assert!(client.commit_in_time(&[again]).await.unwrap());
+    assert!(client.uncommitted(half).await.unwrap().is_empty());
+    assert_eq!(case.seen().await, ["m"]);
+    let message = visible(client, queue, 2).await.into_iter().find(|message| message.body() == "m").unwrap();
+    assert_eq!((message.unique_key(), message.keys()), (stored.unique_key(), Some("k1 k2")));
+    assert_eq!((message.tags(), message.property("p")), (Some("t"), Some("v")));
+    assert_eq!(message.born_timestamp, stored.born_timestamp);
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
+use hyper::header::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::body::told;
 use super::{Client, Failure};
 use crate::options::Version;
 use crate::url::Origin;
@@ -23,8 +25,15 @@ pub(super) type Body = Full<Bytes>;
 
 /// An open connection.
 pub(super) enum Connection {
-    One(http1::SendRequest<Body>),
+    One(One),
     Two(http2::SendRequest<Body>),
+}
+
+/// A connection of HTTP/1.1.
+pub(super) struct One {
+    pub(super) sender: http1::SendRequest<Body>,
+    /// The value of `Host`.
+    pub(super) host: HeaderValue,
 }
 
 /// A stream with TLS or without.
@@ -52,7 +61,7 @@ impl Client {
             None => open(&self.permitted(origin).await?).await?,
         };
         if !origin.is_https {
-            return self.handshake(Stream::Plain(tcp), self.settings.version == Version::Two).await;
+            return self.handshake(origin, Stream::Plain(tcp), self.settings.version == Version::Two).await;
         }
         let name = ServerName::try_from(origin.host.clone())
             .map_err(|error| Failure::Refused(format!("{} is no name of a server: {error}", origin.host)))?;
@@ -60,7 +69,7 @@ impl Client {
         let tls =
             connector.connect(name, tcp).await.map_err(|error| failed("TLS with the destination failed", &error))?;
         let two = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.handshake(Stream::Tls(Box::new(tls)), two).await
+        self.handshake(origin, Stream::Tls(Box::new(tls)), two).await
     }
 
     /// The addresses of a destination that may be connected to.
@@ -82,7 +91,7 @@ impl Client {
         }
     }
 
-    async fn handshake(&self, stream: Stream, two: bool) -> Result<Connection, Failure> {
+    async fn handshake(&self, origin: &Origin, stream: Stream, two: bool) -> Result<Connection, Failure> {
         let io = TokioIo::new(stream);
         if two {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -96,7 +105,9 @@ impl Client {
         let (sender, connection) =
             http1::handshake(io).await.map_err(|error| failed("HTTP could not begin", &error))?;
         tokio::spawn(connection);
-        Ok(Connection::One(sender))
+        let host =
+            HeaderValue::try_from(origin.authority()).map_err(|error| failed("the host cannot be named", &error))?;
+        Ok(Connection::One(One { sender, host }))
     }
 }
 
@@ -145,10 +156,15 @@ async fn tunnel(stream: &mut TcpStream, origin: &Origin, authorization: Option<&
             return Err(Failure::Nothing("the proxy does not speak HTTP".to_owned()));
         }
     }
-    let first = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
-    match first.split(' ').nth(1) {
-        Some(code) if code.len() == 3 && code.starts_with('2') => Ok(()),
-        _ => Err(Failure::Nothing(format!("the proxy did not connect: {first}"))),
+    let first = told(answer.split(|byte| *byte == b'\n').next().unwrap_or_default(), 200);
+    match first.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok()) {
+        Some(200..=299) => Ok(()),
+        // Who may not use the proxy, or may not go there, will not later either.
+        Some(code @ 400..=499) if !matches!(code, 408 | 425 | 429) => {
+            let remedy = if code == 407 { "; see 'sink.proxy.username' and 'sink.proxy.password'" } else { "" };
+            Err(Failure::Refused(format!("the proxy refuses to connect to {to}: {first}{remedy}")))
+        }
+        _ => Err(Failure::Nothing(format!("the proxy did not connect to {to}: {first}"))),
     }
 }
 

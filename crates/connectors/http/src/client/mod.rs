@@ -23,6 +23,7 @@ use hyper::{Response, Uri};
 use riverrun_base::Result as Checked;
 use rustls::ClientConfig;
 
+use crate::codes::Codes;
 use crate::core::Answer;
 use crate::guard::Guard;
 use crate::options::{BatchFormat, Compression, Version};
@@ -33,7 +34,7 @@ use auth::Token;
 pub(crate) use auth::{Auth, basic};
 use connect::{Body, Connection, failed};
 use pool::Pool;
-pub(crate) use tls::TlsFiles;
+pub(crate) use tls::{TlsFiles, trusting};
 
 /// An answer's body is read so far and no further; what is longer closes the connection.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -68,6 +69,8 @@ pub(crate) struct ClientSettings {
     pub(crate) idempotency: Option<HeaderName>,
     /// How records are one body.
     pub(crate) batch: BatchFormat,
+    /// The codes of success, whose answers need not be told.
+    pub(crate) success: Codes,
     /// Where an answer has the results of a batch's records: pointers to the array, and to a result's code.
     pub(crate) results: Option<(String, String)>,
 }
@@ -148,9 +151,10 @@ impl Client {
             headers.insert(name, value.clone());
         }
         headers.entry(USER_AGENT).or_insert(AGENT);
-        if let (Some(name), [only]) = (&self.settings.idempotency, requests)
-            && let Ok(value) = HeaderValue::try_from(only.idempotency_key())
-        {
+        if let Some(name) = &self.settings.idempotency {
+            let value = HeaderValue::try_from(Request::key_of_all(requests)).map_err(|_| {
+                Failure::Refused("its idempotency key has characters that no header can have".to_owned())
+            })?;
             headers.insert(name, value);
         }
         if let Some(value) = self.token.header(self).await? {
@@ -174,7 +178,11 @@ impl Client {
             Some((items, status)) if requests.len() > 1 => body::results(&response.2, items, status),
             _ => None,
         };
-        Ok(Answer::Status { code, retry_after, results, text: body::told(&response.2, TOLD) })
+        let text = match self.settings.success.contains(code) && results.is_none() {
+            true => String::new(),
+            false => body::told(&response.2, TOLD),
+        };
+        Ok(Answer::Status { code, retry_after, results, text })
     }
 
     /// Sends one request: the code, headers and body of its answer.
@@ -196,8 +204,8 @@ impl Client {
             };
             self.address(&mut message, &connection, url)?;
             let sent = match &mut connection {
-                Connection::One(sender) => match sender.ready().await {
-                    Ok(()) => sender.try_send_request(message).await,
+                Connection::One(one) => match one.sender.ready().await {
+                    Ok(()) => one.sender.try_send_request(message).await,
                     Err(error) if is_new => return Err(failed("the destination closed the connection", &error)),
                     Err(_) => continue,
                 },
@@ -219,8 +227,8 @@ impl Client {
                 Ok(response) => {
                     let (parts, body) = response.into_parts();
                     let (bytes, is_whole) = read(Response::new(body)).await?;
-                    if is_whole && let Connection::One(sender) = connection {
-                        self.pool.put(origin, sender);
+                    if is_whole && let Connection::One(one) = connection {
+                        self.pool.put(origin, one);
                     }
                     return Ok((parts.status.as_u16(), parts.headers, bytes));
                 }
@@ -243,12 +251,8 @@ impl Client {
         let origin = &url.origin;
         let through_proxy = self.settings.proxy.is_some() && !origin.is_https;
         let is_two = matches!(connection, Connection::Two(_));
-        if is_two {
-            message.headers_mut().remove(HOST);
-        } else {
-            let host = HeaderValue::try_from(origin.authority())
-                .map_err(|error| failed("the host cannot be named", &error))?;
-            message.headers_mut().entry(HOST).or_insert(host);
+        if let Connection::One(one) = connection {
+            message.headers_mut().insert(HOST, one.host.clone());
             if through_proxy
                 && let Some(value) = self.settings.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref())
             {
@@ -256,6 +260,8 @@ impl Client {
                     .map_err(|error| failed("the proxy's user cannot be named", &error))?;
                 message.headers_mut().insert(hyper::header::PROXY_AUTHORIZATION, value);
             }
+        } else {
+            message.headers_mut().remove(HOST);
         }
         *message.uri_mut() =
             if is_two || through_proxy { absolute(origin, &url.target)? } else { Uri::from(url.target.clone()) };

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 
-use super::connect::{Body, Connection};
+use super::connect::{Body, Connection, One};
 use crate::url::Origin;
 
 /// The connections.
@@ -19,7 +19,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     /// Of each destination, the one that was used last at the end.
-    one: HashMap<Arc<Origin>, Vec<(Instant, http1::SendRequest<Body>)>>,
+    one: HashMap<Arc<Origin>, Vec<(Instant, One)>>,
     count: usize,
     /// HTTP/2 carries all requests to a destination over one.
     two: HashMap<Arc<Origin>, (Instant, http2::SendRequest<Body>)>,
@@ -42,23 +42,23 @@ impl Pool {
             return Some(Connection::Two(sender.clone()));
         }
         loop {
-            let (used, sender) = state.one.get_mut(origin)?.pop()?;
+            let (used, one) = state.one.get_mut(origin)?.pop()?;
             state.count -= 1;
-            if !sender.is_closed() && used.elapsed() < self.keep {
-                return Some(Connection::One(sender));
+            if !one.sender.is_closed() && used.elapsed() < self.keep {
+                return Some(Connection::One(one));
             }
         }
     }
 
     /// Keeps a connection whose answer was read.
-    pub(super) fn put(&self, origin: &Arc<Origin>, sender: http1::SendRequest<Body>) {
+    pub(super) fn put(&self, origin: &Arc<Origin>, one: One) {
         let mut state = self.lock();
-        if state.count < self.most && !sender.is_closed() {
+        if state.count < self.most && !one.sender.is_closed() {
             state.count += 1;
             let now = Instant::now();
             match state.one.get_mut(origin) {
-                Some(idle) => idle.push((now, sender)),
-                None => drop(state.one.insert(Arc::clone(origin), vec![(now, sender)])),
+                Some(idle) => idle.push((now, one)),
+                None => drop(state.one.insert(Arc::clone(origin), vec![(now, one)])),
             }
         }
     }
@@ -77,7 +77,7 @@ impl Pool {
         let mut state = self.lock();
         let State { one, count, two } = &mut *state;
         one.retain(|_, idle| {
-            idle.retain(|(used, sender)| used.elapsed() < self.keep && !sender.is_closed());
+            idle.retain(|(used, one)| used.elapsed() < self.keep && !one.sender.is_closed());
             !idle.is_empty()
         });
         *count = one.values().map(Vec::len).sum();

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use riverrun_base::{Error, Result};
+use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::options::Version;
 
@@ -25,17 +26,7 @@ pub(crate) struct TlsFiles {
 /// # Errors
 /// One cannot be read, or holds something else.
 pub(crate) fn config(files: &TlsFiles, version: Version) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(ca) = &files.ca {
-        for certificate in certificates(ca, "sink.tls.ca")? {
-            roots.add(certificate).map_err(|error| unusable(ca, "sink.tls.ca").caused_by(error))?;
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal("TLS cannot be set up").caused_by(error))?
-        .with_root_certificates(roots);
+    let builder = trusting(files.ca.as_deref(), "sink.tls.ca")?;
     let mut config = match &files.identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -53,6 +44,24 @@ pub(crate) fn config(files: &TlsFiles, version: Version) -> Result<Arc<ClientCon
         Version::Two => vec![b"h2".to_vec()],
     };
     Ok(Arc::new(config))
+}
+
+/// Who trusts the public authorities, and those whose certificates are in a file that this option names.
+///
+/// # Errors
+/// The file cannot be read, or holds something else.
+pub(crate) fn trusting(ca: Option<&str>, option: &'static str) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(ca) = ca {
+        for certificate in certificates(ca, option)? {
+            roots.add(certificate).map_err(|error| unusable(ca, option).caused_by(error))?;
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::internal("TLS cannot be set up").caused_by(error))?;
+    Ok(builder.with_root_certificates(roots))
 }
 
 fn certificates(file: &str, option: &'static str) -> Result<Vec<CertificateDer<'static>>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::{Parcel, RecordId, Time};
+use super::{Parcel, RecordId, Slot, Time};
 use crate::url::Origin;
 
 /// The longest pause of a breaker.
@@ -16,6 +16,8 @@ const LONGEST_BREAK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Destination {
     pub(super) origin: Arc<Origin>,
+    /// Where it is counted.
+    pub(super) slot: Slot,
     /// Parcels that can be sent, in order.
     pub(super) ready: VecDeque<Parcel>,
     /// Batches that wait for more records, by what their records have in common.
@@ -23,6 +25,8 @@ pub(super) struct Destination {
     /// How many of its records are in the queue, waiting and under way.
     pub(super) records: usize,
     pub(super) in_flight: usize,
+    /// Requests under way that were sent since it last answered.
+    pub(super) unheard: usize,
     /// Whether it stands in the list of those that can be sent to.
     pub(super) is_listed: bool,
     /// Nothing is sent before.
@@ -57,7 +61,10 @@ pub(super) enum Gate {
 
 impl Destination {
     /// Whether a request may be sent; if so, it takes its share of the rate.
-    pub(super) fn gate(&mut self, now: Time, waits_when_down: bool) -> Gate {
+    ///
+    /// Who does not answer gets no more than `most_unheard` at once: a destination that swallows what it gets would soon have all requests
+    /// of a writer, for as long as each may take.
+    pub(super) fn gate(&mut self, now: Time, waits_when_down: bool, most_unheard: usize) -> Gate {
         match self.breaker.gate(now, self.in_flight) {
             Gate::Down if waits_when_down => return self.breaker.until().map_or(Gate::Busy, Gate::Until),
             Gate::Open => {}
@@ -66,7 +73,7 @@ impl Destination {
         if now < self.paused_until {
             return Gate::Until(self.paused_until);
         }
-        if self.in_flight >= self.window.limit() {
+        if self.in_flight >= self.window.limit() || self.unheard >= most_unheard {
             return Gate::Busy;
         }
         self.bucket.as_mut().map_or(Gate::Open, |bucket| bucket.take(now))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{RecordId, SendId};
+use super::{RecordId, SendId, Slot};
 use crate::request::Request;
 
 /// A request to send.
@@ -11,6 +11,8 @@ use crate::request::Request;
 pub(crate) struct Dispatch {
     /// What its answer is given with.
     pub(crate) id: SendId,
+    /// Where its destination is counted.
+    pub(crate) slot: Slot,
     /// The records: one, unless they are batched.
     pub(crate) requests: Vec<Arc<Request>>,
 }
@@ -48,29 +50,4 @@ pub(crate) struct Failed {
     pub(crate) first_ms: i64,
     /// Why.
     pub(crate) why: String,
-}
-
-/// What has been counted. All numbers only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stats {
-    /// Requests sent.
-    pub(crate) sends: u64,
-    /// Of these, such as were sent before.
-    pub(crate) retries: u64,
-    /// Records answered with success.
-    pub(crate) delivered: u64,
-    /// Answers by class, from 1XX on.
-    pub(crate) classes: [u64; 5],
-    /// Requests without an answer.
-    pub(crate) unanswered: u64,
-    /// Records given up.
-    pub(crate) given_up: u64,
-    /// Of these, such as the failover store has.
-    pub(crate) failed_over: u64,
-    /// And such as were dropped.
-    pub(crate) dropped: u64,
-    /// Batches cut in two.
-    pub(crate) bisected: u64,
-    /// How often a destination was found to be down.
-    pub(crate) breaks: u64,
 }

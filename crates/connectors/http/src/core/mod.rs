@@ -14,6 +14,7 @@ mod outcome;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +27,9 @@ use hashbrown::HashMap;
 use crate::request::{Request, Stored};
 use crate::url::Origin;
 use destination::{Breaker, Bucket, Destination, Forming, Gate, Window};
-pub(crate) use events::{Answer, Dispatch, Failed, Stats};
+pub(crate) use events::{Answer, Dispatch, Failed};
 pub(crate) use settings::{Batching, CoreSettings, Exhaustion};
+pub(crate) use tally::{Slot, Stats, Tally};
 
 /// A moment, as time since the writer began.
 pub(crate) type Time = Duration;
@@ -41,11 +43,16 @@ type DestinationId = u32;
 /// So many destinations are remembered before idle ones are forgotten.
 const REMEMBERED: usize = 1024;
 
+/// Where there are others, one of so many parts of the requests may be under way to a destination that does not answer.
+const UNHEARD_SHARE: usize = 4;
+
 /// A record that is not done.
 #[derive(Debug)]
 struct Entry {
     request: Arc<Request>,
     destination: Option<DestinationId>,
+    /// Where its destination is counted.
+    slot: Slot,
     tries: u32,
     /// When it was taken, in milliseconds since 1970.
     first_ms: i64,
@@ -105,7 +112,7 @@ pub(crate) struct Core {
     /// Keys whose record is done, so that the next may go.
     released: Vec<u64>,
     fatal: Option<Failed>,
-    stats: Stats,
+    tally: Tally,
 }
 
 impl Core {
@@ -129,7 +136,7 @@ impl Core {
             failover: VecDeque::new(),
             released: Vec::new(),
             fatal: None,
-            stats: Stats::default(),
+            tally: Tally::new(),
         }
     }
 
@@ -139,7 +146,6 @@ impl Core {
     }
 
     /// The bytes that these take.
-    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -172,8 +178,14 @@ impl Core {
     }
 
     /// What was counted.
-    pub(crate) fn stats(&self) -> &Stats {
-        &self.stats
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What was counted of all destinations together.
+    #[cfg(test)]
+    pub(crate) fn stats(&self) -> Stats {
+        self.tally.total()
     }
 
     /// When [`Self::advance`] has something to do.
@@ -216,7 +228,9 @@ impl Core {
         let order = request.order;
         let deadline = now + self.settings.retry_timeout;
         let request = Arc::new(request);
-        self.records.insert(id, Entry { request, destination: None, tries, first_ms, deadline, given_up: None });
+        let slot = origin.as_ref().map_or(0, |origin| self.tally.slot(origin));
+        self.tally.at(slot).records += 1;
+        self.records.insert(id, Entry { request, destination: None, slot, tries, first_ms, deadline, given_up: None });
         if let Some(key) = order {
             match self.ordered.get_mut(&key) {
                 Some(waiting) => {
@@ -304,10 +318,12 @@ impl Core {
         let settings = &self.settings;
         let destination = Destination {
             origin: Arc::clone(origin),
+            slot: self.tally.slot(origin),
             ready: VecDeque::new(),
             forming: HashMap::new(),
             records: 0,
             in_flight: 0,
+            unheard: 0,
             is_listed: false,
             paused_until: Time::ZERO,
             breaker: Breaker::new(settings.breaker_failures, settings.breaker_pause),
@@ -375,18 +391,23 @@ impl Core {
         if self.fatal.is_some() {
             return None;
         }
+        let most_unheard =
+            if self.destinations.len() > 1 { self.settings.requests.div_ceil(UNHEARD_SHARE) } else { usize::MAX };
+        let waits_when_down = self.settings.exhaustion == Exhaustion::Fail;
         while let Some(id) = self.active.pop_front() {
             let Some(destination) = self.destinations.get_mut(&id) else { continue };
             destination.is_listed = false;
             if destination.ready.is_empty() {
                 continue;
             }
-            match destination.gate(now, self.settings.exhaustion == Exhaustion::Fail) {
+            match destination.gate(now, waits_when_down, most_unheard) {
                 Gate::Open => {
                     let Some(parcel) = destination.ready.pop_front() else { continue };
                     destination.in_flight += 1;
+                    destination.unheard += 1;
+                    let slot = destination.slot;
                     self.list(id);
-                    return Some(self.dispatch(id, parcel, now));
+                    return Some(self.dispatch(id, slot, parcel, now));
                 }
                 Gate::Until(later) => self.timer(later, Timer::Open(id)),
                 // An answer lists it again.
@@ -402,15 +423,17 @@ impl Core {
         None
     }
 
-    fn dispatch(&mut self, destination: DestinationId, parcel: Parcel, now: Time) -> Dispatch {
+    fn dispatch(&mut self, destination: DestinationId, slot: Slot, parcel: Parcel, now: Time) -> Dispatch {
         let id = self.next_send;
         self.next_send += 1;
-        self.stats.sends += 1;
-        self.stats.retries += u64::from(parcel.tries > 0);
+        let stats = self.tally.at(slot);
+        stats.sends += 1;
+        stats.retries += u64::from(parcel.tries > 0);
+        stats.in_flight += 1;
         let records = parcel.records.iter().filter_map(|record| self.records.get(record));
         let requests = records.map(|entry| Arc::clone(&entry.request)).collect();
         self.sending.insert(id, Sending { destination, parcel, at: now });
-        Dispatch { id, requests }
+        Dispatch { id, slot, requests }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Core, DestinationId, Exhaustion, Failed, GivenUp, Parcel, RecordId, SendId, Sending, Time, Timer};
+use super::{
+    Answer, Core, DestinationId, Exhaustion, Failed, GivenUp, Parcel, RecordId, SendId, Sending, Slot, Time, Timer,
+};
 
 impl Core {
     /// A request has ended.
@@ -16,20 +18,27 @@ impl Core {
         let Some(Sending { destination, parcel, at }) = self.sending.remove(&id) else { return };
         let Some(state) = self.destinations.get_mut(&destination) else { return };
         state.in_flight -= 1;
+        let stats = self.tally.at(state.slot);
+        stats.in_flight -= 1;
         match answer {
-            Answer::Refused(why) => parcel.records.into_iter().for_each(|record| self.give_up(record, why.clone())),
+            Answer::Refused(why) => {
+                state.unheard = state.unheard.saturating_sub(1);
+                parcel.records.into_iter().for_each(|record| self.give_up(record, why.clone()));
+            }
             Answer::Nothing(why) => {
-                self.stats.unanswered += 1;
+                stats.unanswered += 1;
+                state.unheard = state.unheard.saturating_sub(1);
                 state.last_failure.clone_from(&why);
                 state.window.overloaded(at, now);
-                self.stats.breaks += u64::from(state.breaker.failed(now));
+                stats.breaks += u64::from(state.breaker.failed(now));
                 self.retry(destination, parcel, &why, None, now);
             }
             Answer::Status { code, retry_after, results, text } => {
-                if let Some(class) = self.stats.classes.get_mut(usize::from(code / 100).wrapping_sub(1)) {
+                if let Some(class) = stats.classes.get_mut(usize::from(code / 100).wrapping_sub(1)) {
                     *class += 1;
                 }
                 state.breaker.answered();
+                state.unheard = 0;
                 let overloaded = matches!(code, 429 | 503);
                 if overloaded {
                     state.window.overloaded(at, now);
@@ -109,9 +118,9 @@ impl Core {
 
     /// Cuts a refused batch in two. Each half is a request of its own, with tries of its own.
     fn bisect(&mut self, destination: DestinationId, mut parcel: Parcel) {
-        self.stats.bisected += 1;
         let second = parcel.records.split_off(parcel.records.len() / 2);
         if let Some(state) = self.destinations.get_mut(&destination) {
+            self.tally.at(state.slot).bisected += 1;
             state.ready.push_front(Parcel { records: second, tries: 0 });
             state.ready.push_front(Parcel { records: parcel.records, tries: 0 });
         }
@@ -152,18 +161,20 @@ impl Core {
     }
 
     fn deliver(&mut self, record: RecordId) {
-        self.stats.delivered += 1;
-        self.done(record);
+        if let Some(slot) = self.done(record) {
+            self.tally.at(slot).delivered += 1;
+        }
     }
 
     /// A record cannot be delivered.
     pub(super) fn give_up(&mut self, id: RecordId, why: String) {
         self.leave_destination(id);
         let Some(entry) = self.records.get_mut(&id) else { return };
-        self.stats.given_up += 1;
+        let stats = self.tally.at(entry.slot);
+        stats.given_up += 1;
         match self.settings.exhaustion {
             Exhaustion::Drop => {
-                self.stats.dropped += 1;
+                stats.dropped += 1;
                 self.done(id);
             }
             Exhaustion::Failover => {
@@ -191,8 +202,11 @@ impl Core {
 
     /// The failover store has these records.
     pub(crate) fn stored(&mut self, ids: &[RecordId], now: Time) {
-        self.stats.failed_over += ids.len() as u64;
-        ids.iter().for_each(|id| self.done(*id));
+        for id in ids {
+            if let Some(slot) = self.done(*id) {
+                self.tally.at(slot).failed_over += 1;
+            }
+        }
         self.settle(now);
     }
 
@@ -203,11 +217,16 @@ impl Core {
         }
     }
 
-    fn done(&mut self, id: RecordId) {
-        self.leave_destination(id);
-        let Some(entry) = self.records.remove(&id) else { return };
+    /// A record is done. Answers where it is counted.
+    fn done(&mut self, id: RecordId) -> Option<Slot> {
+        let entry = self.records.remove(&id)?;
+        if let Some(state) = entry.destination.and_then(|destination| self.destinations.get_mut(&destination)) {
+            state.records -= 1;
+        }
+        self.tally.at(entry.slot).records -= 1;
         self.bytes -= entry.request.bytes();
         self.released.extend(entry.request.order);
+        Some(entry.slot)
     }
 
     /// Lets the next records of keys go whose record is done.

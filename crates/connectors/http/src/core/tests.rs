@@ -258,6 +258,32 @@ fn a_destination_that_is_down_gives_its_records_up_at_once_and_is_tried_now_and_
 }
 
 #[test]
+fn a_destination_that_swallows_what_it_gets_has_a_part_of_the_requests_only() {
+    let (mut core, now) = (Core::new(CoreSettings { requests: 16, ..settings() }, 1), ms(0));
+    for n in 0..100 {
+        core.accept(
+            request(&format!("http://{}/", if n % 2 == 0 { "hole" } else { "well" }), &n.to_string(), None),
+            now,
+            0,
+        );
+    }
+    let to_hole = |dispatch: &Dispatch| &*dispatch.requests[0].url == "http://hole/";
+    let mut swallowed = Vec::new();
+    while let Some(dispatch) = core.next(now) {
+        match to_hole(&dispatch) {
+            true => swallowed.push(dispatch.id),
+            false => core.answered(dispatch.id, status(200), now),
+        }
+    }
+    assert_eq!((swallowed.len(), core.stats().delivered), (4, 50));
+    core.answered(swallowed[0], Answer::Nothing("too late".into()), now);
+    assert!(core.next(now).is_some_and(|dispatch| to_hole(&dispatch)) && core.next(now).is_none());
+    // One answer, and it is trusted again.
+    core.answered(swallowed[1], status(200), now);
+    assert_eq!(std::iter::from_fn(|| core.next(now)).count(), 4);
+}
+
+#[test]
 fn a_malformed_url_is_a_row_of_the_failover_store_and_nothing_stops() {
     let (mut core, mut now) = (Core::new(settings(), 1), ms(0));
     core.accept(request("no url", "a", None), now, 0);

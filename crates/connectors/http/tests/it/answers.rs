@@ -57,7 +57,15 @@ fn lists_of_codes_decide() {
         (
             "2XX",
             "5XX",
-            &[(200, 1, false), (201, 1, false), (204, 1, false), (301, 1, true), (404, 1, true), (503, 3, true)],
+            &[
+                (200, 1, false),
+                (201, 1, false),
+                (202, 1, false),
+                (204, 1, false),
+                (301, 1, true),
+                (404, 1, true),
+                (503, 3, true),
+            ],
         ),
         ("200", "", &[(200, 1, false), (201, 1, true), (202, 1, true), (204, 1, true), (500, 1, true)]),
         ("200,201,204", "404", &[(201, 1, false), (202, 1, true), (204, 1, false), (404, 3, true)]),
@@ -202,6 +210,35 @@ fn who_never_accepts_costs_a_bounded_time_and_the_record_is_kept() {
         kept.envelopes().iter().all(|envelope| envelope.error.contains("cannot connect")),
         "{}",
         kept.envelopes()[0].error
+    );
+}
+
+#[test]
+fn who_listens_and_never_accepts_costs_its_time_and_the_record_is_kept() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let kept = Kept::new();
+    let options = [
+        ("url", url.as_str()),
+        ("format", "raw"),
+        ("sink.retry.initial-backoff", "5 ms"),
+        ("sink.threshold.timeout", "200"),
+        ("sink.threshold.retries", "1"),
+    ];
+    let mut table = crate::harness::table(&["v"], &options);
+    table.options.extend(kept.options());
+    let mut writing = Writing::open(&table);
+    let begin = Instant::now();
+    // More than the system keeps for who does not accept.
+    writing.write_each((0..200).map(|n| n.to_string()));
+    writing.end();
+    assert!(begin.elapsed() < crate::harness::LIMIT, "{:?}", begin.elapsed());
+    let envelopes = kept.envelopes();
+    assert_eq!(envelopes.len(), 200);
+    assert!(
+        envelopes.iter().any(|envelope| envelope.error.contains("no whole answer within")),
+        "{}",
+        envelopes[0].error
     );
 }
 

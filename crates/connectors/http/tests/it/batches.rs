@@ -1,5 +1,7 @@
 //! Several records in one request.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use riverrun_testkit::tcp::{HttpServer, Reply, Request};
 
 use crate::harness::{Kept, Writing, raw_table, table};
@@ -89,4 +91,44 @@ fn a_batch_waits_for_its_age_only() {
     ));
     writing.write(&[&["x"]]);
     riverrun_testkit::wait_until(crate::harness::LIMIT, "the batch is sent without a flush", || server.count() == 1);
+}
+
+#[test]
+fn a_batch_has_one_key_for_all_its_tries_and_its_pieces_have_others() {
+    let keys_by_body = || {
+        let server = HttpServer::start(|request| {
+            Reply::status(match request.text() {
+                _ if request.number < 2 => 503,
+                text if text.contains("\"3\"") => 400,
+                _ => 200,
+            })
+        });
+        let kept = Kept::new();
+        let options = [
+            ("format", "json"),
+            ("sink.batch.format", "json-array"),
+            ("sink.batch.max-rows", "4"),
+            ("sink.idempotency-key.header", "Idempotency-Key"),
+            ("sink.idempotency-key.columns", "v"),
+            ("sink.threshold.num-writers", "1"),
+        ];
+        let mut writing = Writing::open(&raw_table(&server, Some(&kept), &options));
+        writing.write_each((0..4).map(|n| n.to_string()));
+        writing.end();
+        let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for request in server.journal() {
+            let key = request.header("idempotency-key").unwrap().to_owned();
+            keys.entry(request.text()).or_default().insert(key);
+        }
+        assert_eq!(server.journal().iter().filter(|request| request.text().matches("\"v\"").count() == 4).count(), 3);
+        (keys, kept.envelopes()[0].idempotency_key.clone())
+    };
+    let (keys, key_of_kept) = keys_by_body();
+    // All; the halves; the quarters.
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    assert!(keys.values().all(|keys| keys.len() == 1), "{keys:?}");
+    assert_eq!(keys.values().flatten().collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(keys[r#"[{"v":"3"}]"#], [key_of_kept].into(), "alone, a record has its own key, also in a replay");
+    assert_eq!(keys, keys_by_body().0, "they do not depend on the run");
+    assert_ne!(keys[r#"[{"v":"2"}]"#], keys[r#"[{"v":"3"}]"#]);
 }

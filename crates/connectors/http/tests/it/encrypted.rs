@@ -20,26 +20,26 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Writing, table};
 
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/certificates").join(name).display().to_string()
 }
 
 /// What the server speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Speaks {
+pub(crate) enum Speaks {
     One,
     Two,
 }
 
 /// A server that answers 200, and remembers version, authority and body of each request.
-struct Encrypted {
-    address: SocketAddr,
+pub(crate) struct Encrypted {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<(Version, String, Bytes)>>>,
     _runtime: Runtime,
 }
 
 impl Encrypted {
-    fn start(with_tls: bool, speaks: Speaks, asks_for_client: bool) -> Self {
+    pub(crate) fn start(with_tls: bool, speaks: Speaks, asks_for_client: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -64,7 +64,7 @@ impl Encrypted {
         Self { address, seen, _runtime: runtime }
     }
 
-    fn seen(&self) -> Vec<(Version, String, Bytes)> {
+    pub(crate) fn seen(&self) -> Vec<(Version, String, Bytes)> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -115,7 +115,7 @@ async fn serve<I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(
 }
 
 /// Sends 20 rows. The error, if they do not arrive.
-fn send(url: &str, options: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn send(url: &str, options: &[(&str, &str)]) -> Option<String> {
     let mut all = vec![
         ("url", url),
         ("format", "raw"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use riverrun_base::Result;
-use riverrun_connect::{Counters, Flush, Sink, SinkWriter, TableContext, TaskContext};
+use riverrun_connect::{Counters, Flush, Measure, Sink, SinkWriter, TableContext, TaskContext};
 use riverrun_data::{Batch, DataType, LogicalType, RowField, arrow_schema};
 use riverrun_http::HTTP;
 use riverrun_http::failover::Envelope;
@@ -102,6 +102,35 @@ impl Writing {
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.context.counters.snapshot().into_iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| value)
     }
+
+    pub(crate) fn measure(&self, name: &str) -> Option<Measure> {
+        let all = self.context.counters.measures().snapshot();
+        all.into_iter().find(|(known, _)| *known == name).map(|(_, measure)| measure)
+    }
+
+    pub(crate) fn gauge(&self, name: &str) -> f64 {
+        match self.measure(name) {
+            Some(Measure::Gauge(value)) => value,
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+}
+
+/// A table of one column that has the URL, with short pauses. These servers may be asked.
+pub(crate) fn url_table(servers: &[&HttpServer], kept: &Kept, options: &[(&str, &str)]) -> TableContext {
+    let urls: Vec<String> = servers.iter().map(|server| server.url()).collect();
+    let mut table = table(
+        &["url"],
+        &[
+            ("url", "{url}"),
+            ("sink.allowed-destinations", urls.join(";").as_str()),
+            ("sink.retry.initial-backoff", "5 ms"),
+            ("sink.retry.max-backoff", "20 ms"),
+        ],
+    );
+    table.options.extend(kept.options());
+    table.options.extend(options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    table
 }
 
 /// A failover store in a folder.

@@ -1,6 +1,8 @@
 //! What a slow, stalled or dead destination may cost.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use riverrun_http::failover::Envelope;
@@ -158,4 +160,60 @@ fn records_of_a_key_arrive_in_order() {
             .collect();
         assert_eq!(arrived, (0..30).map(|n| n * 10 + key).collect::<Vec<_>>());
     }
+}
+
+/// A server that answers `code` to the requests of these numbers, or nothing at all for 0, and takes a moment for each; and how many it had
+/// at once at each request.
+fn overloaded(tired: std::ops::Range<usize>, code: u16) -> (HttpServer, Arc<Mutex<Vec<usize>>>) {
+    let (active, seen) = (AtomicUsize::new(0), Arc::new(Mutex::new(Vec::new())));
+    let actives = Arc::clone(&seen);
+    let server = HttpServer::start(move |request| {
+        let now = active.fetch_add(1, Ordering::SeqCst) + 1;
+        actives.lock().unwrap().push(now);
+        std::thread::sleep(Duration::from_millis(2));
+        active.fetch_sub(1, Ordering::SeqCst);
+        match (tired.contains(&request.number), code) {
+            (true, 0) => Reply::Silence,
+            (true, code) => Reply::status(code),
+            _ => Reply::status(200),
+        }
+    });
+    (server, seen)
+}
+
+#[test]
+fn the_number_of_requests_falls_for_who_is_overloaded_and_rises_again() {
+    for (tired, code) in [(400..470, 429), (400..470, 503), (400..450, 0)] {
+        let end = tired.end;
+        let (server, seen) = overloaded(tired, code);
+        let options = [
+            ("sink.concurrency", "adaptive"),
+            ("sink.threshold.num-writers", "16"),
+            ("sink.threshold.retries", "1000"),
+            // On a busy machine anything takes long; who says nothing has to be given up soon.
+            ("sink.threshold.timeout", if code == 0 { "200" } else { "60 s" }),
+            ("sink.breaker.failures", "0"),
+            ("sink.retry.timeout", "10 min"),
+        ];
+        let mut writing = Writing::open(&raw_table(&server, None, &options));
+        writing.write_each((0..900).map(|n| n.to_string()));
+        writing.end();
+        let seen = seen.lock().unwrap();
+        let most = |numbers: std::ops::Range<usize>| seen[numbers].iter().copied().max().unwrap();
+        let (before, while_tired, after) = (most(200..400), most(end - 5..end), most(seen.len() - 300..seen.len()));
+        assert!(before >= 6 && while_tired <= 4 && after >= 6, "{code}: {before}, {while_tired}, {after}");
+        assert!(code == 0 || seen.iter().all(|active| *active <= 16), "{code}: {seen:?}");
+    }
+}
+
+#[test]
+fn without_the_option_the_number_of_requests_stays() {
+    let (server, seen) = overloaded(50..120, 500);
+    let options =
+        [("sink.threshold.num-writers", "8"), ("sink.threshold.retries", "1000"), ("sink.threshold.timeout", "60 s")];
+    let mut writing = Writing::open(&raw_table(&server, None, &options));
+    writing.write_each((0..300).map(|n| n.to_string()));
+    writing.end();
+    let seen = seen.lock().unwrap();
+    assert!(seen[50..300].iter().copied().max().unwrap() >= 6 && seen.iter().all(|active| *active <= 8));
 }

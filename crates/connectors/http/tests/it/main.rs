@@ -4,10 +4,14 @@
 mod answers;
 mod batches;
 mod checkpoints;
+mod disks;
 mod encrypted;
 mod harness;
+mod kills;
 mod limits;
+mod metrics;
 mod mistakes;
+mod proxies;
 mod replay;
 mod requests;
 mod stores;

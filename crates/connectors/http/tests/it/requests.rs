@@ -248,17 +248,30 @@ fn the_idempotency_key_is_the_same_each_time_and_after_a_restart() {
 #[test]
 fn bodies_are_compressed_and_authorized() {
     let body = "riverrun ".repeat(200);
-    let server = ok();
-    let options =
-        [("sink.compression", "gzip"), ("sink.auth.basic.username", "me"), ("sink.auth.basic.password", "pä:ss")];
-    let mut writing = Writing::open(&raw_table(&server, None, &options));
-    writing.write(&[&[&body]]);
-    writing.end();
-    let request = only(&server);
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&request.body[..]).read_to_string(&mut text).unwrap();
-    assert_eq!((text.as_str(), request.header("content-encoding")), (body.as_str(), Some("gzip")));
-    assert_eq!(request.header("authorization"), Some("Basic bWU6cMOkOnNz"));
+    for how in ["gzip", "zstd"] {
+        let server = ok();
+        let options =
+            [("sink.compression", how), ("sink.auth.basic.username", "me"), ("sink.auth.basic.password", "pä:ss")];
+        let mut writing = Writing::open(&raw_table(&server, None, &options));
+        writing.write(&[&[&body], &["short"]]);
+        writing.end();
+        for request in server.journal() {
+            assert_eq!(request.header("authorization"), Some("Basic bWU6cMOkOnNz"));
+            let Some(encoding) = request.header("content-encoding") else {
+                assert_eq!(request.text(), "short");
+                continue;
+            };
+            let mut text = String::new();
+            match encoding {
+                "gzip" => flate2::read::GzDecoder::new(&request.body[..]).read_to_string(&mut text).unwrap(),
+                "zstd" => zstd::stream::Decoder::new(&request.body[..]).unwrap().read_to_string(&mut text).unwrap(),
+                other => panic!("{other}"),
+            };
+            assert_eq!((text.as_str(), encoding), (body.as_str(), how));
+            assert!(request.body.len() < 200 && request.header("content-length").is_some());
+        }
+        assert_eq!(server.count(), 2);
+    }
     let server = ok();
     let mut writing = Writing::open(&raw_table(&server, None, &[("sink.auth.bearer-token", "abc")]));
     writing.write(&[&["x"]]);
@@ -316,4 +329,21 @@ fn a_proxy_is_asked_for_whole_urls_with_its_own_authorization() {
         (request.header("host"), request.header("proxy-authorization")),
         (Some("destination.test"), Some("Basic dTpw"))
     );
+}
+
+#[test]
+fn a_key_that_no_header_can_have_is_told_and_not_left_out() {
+    let (server, kept) = (ok(), Kept::new());
+    let mut table = raw_table(&server, Some(&kept), &[("sink.idempotency-key.header", "Idempotency-Key")]);
+    let known = (riverrun_http::HTTP.metadata)().into_iter().find(|known| known.key == "idempotency-key").unwrap();
+    let column =
+        MetadataColumn { key: known.key.into(), name: known.key.into(), data_type: known.data_type, is_virtual: false };
+    table.metadata.push(column);
+    let texts = |texts: [&str; 2]| std::sync::Arc::new(StringArray::from_iter_values(texts)) as ArrayRef;
+    let columns = [("v", texts(["a", "b"])), ("idempotency-key", texts(["good", "bad\nX-Evil: 1"]))];
+    let mut writing = Writing::open(&table);
+    writing.writer.write(Batch::insertions(RecordBatch::try_from_iter(columns).unwrap())).unwrap();
+    writing.end();
+    assert_eq!((only(&server).text().as_str(), kept.envelopes()[0].body.as_str()), ("a", "b"));
+    assert!(kept.envelopes()[0].error.contains("idempotency key"), "{}", kept.envelopes()[0].error);
 }

@@ -1,13 +1,14 @@
 //! Stores of failed records: real ones, and such as are down, full, or refuse.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
 use riverrun_http::failover::{Envelope, Failover, Filter};
 use riverrun_testkit::tcp::{self, HttpServer, Reply};
-use riverrun_testkit::{MariaDb, hbase, hdfs, kafka, mariadb, temp_folder, unique, wait_until};
+use riverrun_testkit::{MariaDb, Postgres, hbase, hdfs, kafka, mariadb, temp_folder, unique, wait_until};
 
+use crate::encrypted::file;
 use crate::harness::{Kept, LIMIT, Writing, envelope, raw_table};
 
 /// What no store may stumble over.
@@ -270,4 +271,119 @@ fn a_kafka_that_goes_away_takes_the_records_when_it_is_back() {
     std::thread::sleep(Duration::from_millis(1));
     let envelopes: Vec<Envelope> = broker.read_all(&topic).iter().map(|record| envelope(&record.text())).collect();
     assert_eq!(bodies(&envelopes), ["a", "b"].map(str::to_owned).into());
+}
+
+#[test]
+fn every_record_is_in_a_folder_and_in_postgresql_with_and_without_tls() {
+    let folder = temp_folder();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Only the user that the server runs as may read its key.
+    let key = folder.path().join("server.key");
+    std::fs::copy(file("server.key"), &key).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    if std::fs::metadata(&key).unwrap().uid() == 0 {
+        std::os::unix::fs::chown(&key, Some(65534), None).unwrap();
+    }
+    let certificate = folder.path().join("server.pem");
+    std::fs::copy(file("server.pem"), &certificate).unwrap();
+    let database = Postgres::start_with(&[
+        "ssl=on",
+        &format!("ssl_cert_file={}", certificate.display()),
+        &format!("ssl_key_file={}", key.display()),
+    ]);
+    let encrypted = format!("{}?sslmode=verify-full&sslrootcert={}", database.url(), file("ca.pem"));
+    let server = refusing();
+    let kept = Kept::new();
+    for (url, table) in [(None, ""), (Some(database.url()), "plain"), (Some(encrypted), "encrypted")] {
+        let mut calls = raw_table(&server, None, &[("sink.failover.probe", "fail")]);
+        match &url {
+            None => calls.options.extend(kept.options()),
+            Some(url) => calls.options.extend(postgres_options(&database, url, table)),
+        }
+        let mut writing = Writing::open(&calls);
+        writing.write_each(hostile());
+        if table == "encrypted" {
+            let sessions = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                WHERE application_name = 'riverrun-failover' AND ssl";
+            wait_until(LIMIT, "it is kept", || database.query(sessions)[0][0].as_deref() == Some("1"));
+        }
+        writing.end();
+        let found = Failover::open(&calls.options, false).unwrap().list(&Filter::default(), 100).unwrap();
+        let envelopes: Vec<Envelope> = found.into_iter().map(|found| found.envelope).collect();
+        assert_eq!(envelopes.len(), hostile().len(), "{table}");
+        assert_eq!(bodies(&envelopes), hostile().into_iter().collect(), "{table}");
+    }
+    // Whose certificate is not known is not trusted with records.
+    let stranger = format!("{}?sslmode=verify-full", database.url());
+    let mut calls = raw_table(&server, None, &[("sink.failover.probe", "fail")]);
+    calls.options.extend(postgres_options(&database, &stranger, "t"));
+    let error = Writing::try_open(&calls).err().unwrap().to_string();
+    assert!(error.contains("no encrypted connection") && error.contains("certificate"), "{error}");
+    let bare = format!("{}?ssl=true", riverrun_testkit::postgres().url());
+    calls.options.extend(postgres_options(&database, &bare, "t"));
+    let error = Writing::try_open(&calls).err().unwrap().to_string();
+    assert!(error.contains("the server has none"), "{error}");
+    let unchecked = format!("{}?sslmode=require", database.url());
+    calls.options.extend(postgres_options(&database, &unchecked, "t"));
+    let error = Writing::try_open(&calls).err().unwrap().to_string();
+    assert!(error.contains("sslmode=require") && error.contains("verify-full"), "{error}");
+}
+
+fn postgres_options(database: &Postgres, url: &str, table: &str) -> Vec<(String, String)> {
+    [
+        ("storage", "postgresql"),
+        ("table", table),
+        ("jdbc.url", url),
+        ("jdbc.username", database.user()),
+        ("jdbc.password", database.password()),
+    ]
+    .map(|(key, value)| (format!("sink.failover.{key}"), value.to_owned()))
+    .to_vec()
+}
+
+#[test]
+fn a_store_that_is_down_when_it_is_first_needed_takes_the_records_when_it_is_back() {
+    let proxy = tcp::Proxy::to(mariadb().address());
+    let (server, table) = (refusing(), unique("failed"));
+    let mut calls = raw_table(&server, None, &[("sink.failover.probe", "fail")]);
+    calls.options.extend(mysql_options(mariadb(), &table));
+    let url = format!("jdbc:mysql://{}/test", proxy.address());
+    calls.options.insert("http.sink.failover.jdbc.jdbcUrl".into(), url);
+    let mut writing = Writing::open(&calls);
+    proxy.cut();
+    writing.write_each(hostile());
+    wait_until(LIMIT, "the store has failed", || writing.count("failoverFailures") > 1);
+    assert_eq!(writing.barrier(1).len(), hostile().len(), "they are in the checkpoint meanwhile");
+    proxy.heal();
+    writing.end();
+    assert_eq!(bodies(&in_mysql(mariadb(), &table)), hostile().into_iter().collect());
+}
+
+#[test]
+fn a_store_that_may_not_be_written_to_takes_the_records_when_it_may_and_has_one_connection_of_each_writer() {
+    let (server, table, user) = (refusing(), unique("failed"), unique("u"));
+    mariadb().execute(&format!("CREATE TABLE {table} (`values` LONGTEXT, `timestamp` BIGINT)"));
+    mariadb().execute(&format!("CREATE USER {user}@'%' IDENTIFIED BY 'p'"));
+    mariadb().execute(&format!("GRANT SELECT, CREATE ON test.* TO {user}@'%'"));
+    let mut calls = raw_table(&server, None, &[]);
+    calls.options.extend(mysql_options(mariadb(), &table));
+    calls.options.insert("http.sink.failover.jdbc.username".into(), user.clone());
+    calls.options.insert("http.sink.failover.jdbc.password".into(), "p".into());
+    let mut writing = Writing::open(&calls);
+    writing.write_each(hostile());
+    wait_until(LIMIT, "the store has refused", || writing.count("failoverFailures") > 2);
+    mariadb().execute(&format!("GRANT INSERT ON test.* TO {user}@'%'"));
+    writing.end();
+    assert_eq!(bodies(&in_mysql(mariadb(), &table)), hostile().into_iter().collect());
+    let connections = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{user}'");
+    let open = || mariadb().query(&connections)[0][0].clone().unwrap();
+    for round in 0..20 {
+        writing.write_each([round.to_string()]);
+        writing.end();
+    }
+    // Those that were refused may take a moment to end.
+    wait_until(LIMIT, "one connection is open", || open() == "1");
+    drop(writing);
+    wait_until(LIMIT, "it is closed with its writer", || open() == "0");
+    mariadb().execute(&format!("DROP USER {user}@'%'"));
 }

@@ -7,8 +7,8 @@ use riverrun_base::options::{OptionReader, OptionSet};
 use riverrun_base::{Result, Secret};
 use riverrun_rocketmq_client::check_topic;
 
-use crate::client::{Access, Connection};
-use crate::options::{Guarantee, Lost, Reset};
+use crate::client::{Access, Connection, TlsAccess};
+use crate::options::{Guarantee, Lost, Reset, TlsVerify};
 use crate::scan::{Scan, Start, Stop, filter};
 use crate::sink::Sending;
 
@@ -27,6 +27,16 @@ impl RocketMQConfig {
     pub const ACCESS_KEY: &str = "access.key";
     /// The secret key.
     pub const SECRET_KEY: &str = "secret.key";
+    /// Whether connections are encrypted; false.
+    pub const TLS_ENABLE: &str = "rocketmq.client.tls.enable";
+    /// How far servers' certificates are checked: `full`, which is the default, `authority` for whatever address, or `none`.
+    pub const TLS_VERIFY: &str = "tls.client.verify";
+    /// A PEM file with the authorities that sign servers' certificates; the public ones without it.
+    pub const TLS_TRUST_CERT_PATH: &str = "tls.client.trustCertPath";
+    /// A PEM file with the certificate that is shown to servers that ask for one.
+    pub const TLS_CERT_PATH: &str = "tls.client.certPath";
+    /// A PEM file with its key.
+    pub const TLS_KEY_PATH: &str = "tls.client.keyPath";
     /// The producer group; a name of its own by default.
     pub const PRODUCER_GROUP: &str = "producer.group";
     /// How often a message is sent again when it could not be stored; 3.
@@ -67,7 +77,15 @@ riverrun_base::options! {
         /// The secret key.
         "secret.key" | "secretKey" | "rocketmq.client.secretKey" => secret_key: Option<Secret>,
         /// Whether connections are encrypted.
-        "rocketmq.client.tls.enable" => tls: bool = "false",
+        "rocketmq.client.tls.enable" | "useTls" => tls: bool = "false",
+        /// How far certificates are checked.
+        "tls.client.verify" | "tlsVerify" => tls_verify: TlsVerify = "full",
+        /// The authorities.
+        "tls.client.trustCertPath" | "tlsTrustCertPath" => tls_trust: Option<String>,
+        /// What is shown to servers.
+        "tls.client.certPath" | "tlsCertPath" => tls_certificate: Option<String>,
+        /// Its key.
+        "tls.client.keyPath" | "tlsKeyPath" => tls_key: Option<String>,
     }
 }
 
@@ -110,6 +128,8 @@ riverrun_base::options! {
         "producer.timeout" | "rocketmq.sink.send.timeout" => timeout_ms: u64 = "3000",
         /// How many messages may be under way.
         "rocketmq.sink.send.pending.max" => pending_max: usize = "1000",
+        /// How many messages may wait for one checkpoint.
+        "sink.transaction-messages-max" => transaction_messages_max: usize = "1000000",
     }
 }
 
@@ -154,6 +174,7 @@ pub(super) fn sending(mut properties: Properties) -> Result<Sending> {
         retries: options.retries,
         timeout: Duration::from_millis(options.timeout_ms.max(1)),
         pending_max: options.pending_max,
+        transaction_messages_max: options.transaction_messages_max,
         is_async: false,
         guarantee: Guarantee::None,
     })
@@ -168,7 +189,12 @@ fn read<T: OptionSet>(owner: &str, properties: Properties) -> Result<(T, Connect
         name_servers: client.name_servers,
         access_key: client.access_key,
         secret_key: client.secret_key,
-        tls: client.tls,
+        tls: TlsAccess {
+            enabled: client.tls,
+            verify: client.tls_verify,
+            trust: client.tls_trust,
+            identity: (client.tls_certificate, client.tls_key),
+        },
         heartbeat_ms: client.heartbeat_ms,
         route_ms: client.route_ms,
         pause_ms: 5000,

@@ -4,12 +4,15 @@
 mod body;
 mod crashes;
 mod discovery;
+mod encrypted;
 mod errors;
+mod fencing;
 mod filters;
 mod group;
 mod harness;
 mod outages;
 mod recovery;
+mod relay;
 mod sink;
 mod start;
 mod stop;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use riverrun_connect::{Flush, Polled};
+use riverrun_protocol::CheckpointId;
+use riverrun_rocketmq::ROCKETMQ;
 use riverrun_testkit::RocketMqOptions;
 
-use crate::harness::{Beside, Reading, batch, people_of, rows, sorted, texts, try_writer};
+use crate::harness::{Beside, Reading, batch, people_of, rows, sorted, task, texts, try_writer};
 
 #[test]
 fn a_broker_that_is_killed_and_comes_back_costs_the_reader_nothing() {
@@ -59,4 +61,31 @@ fn what_was_acknowledged_survives_the_broker_and_what_was_not_is_sent_again() {
     found.dedup();
     let expected = if was_sent { rows(0..400) } else { rows(0..300) };
     assert!(expected.iter().all(|row| found.contains(row)), "{} rows", found.len());
+}
+
+#[test]
+fn a_topic_that_leaves_with_its_only_broker_is_no_mistake_of_the_user_once_it_was_there() {
+    let mut server = RocketMqOptions::new().brokers(1).start();
+    let topic = server.topic("leaves", 1);
+    let group = riverrun_testkit::unique("pg");
+    let options = [("sink.delivery-guarantee", "exactly-once"), ("producerGroup", &*group), ("retryTimes", "1")];
+    let table = people_of(&server, &topic, &options);
+    let mut writer = try_writer(&table).unwrap();
+    writer.write(batch(&table, &["1|n1"])).unwrap();
+    server.kill9_broker('a');
+    let mut write = || writer.write(batch(&table, &["2|n2"])).and_then(|()| writer.prepare(CheckpointId(1)).map(drop));
+    riverrun_testkit::wait_until(crate::harness::LIMIT, "the topic to be gone", || {
+        let error = write().unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        error.to_string().contains("not there any more")
+    });
+    // an attempt that goes on from a checkpoint, and one that begins
+    let source = ROCKETMQ.source.unwrap()(&table).unwrap();
+    let sink = ROCKETMQ.sink.unwrap()(&table).unwrap();
+    let mut goes_on = task(0);
+    goes_on.job.restored = Some(CheckpointId(1));
+    for (context, is_retryable) in [(goes_on, true), (task(0), false)] {
+        let errors = [source.enumerator(&context).err().unwrap(), sink.writer(&context).err().unwrap()];
+        assert!(errors.iter().all(|error| error.is_retryable() == is_retryable), "{errors:?}");
+    }
 }

@@ -53,7 +53,7 @@ fn a_topic_that_is_not_there_is_made_on_first_use() {
 fn a_failed_asynchronous_send_fails_the_checkpoint() {
     let mut server = RocketMqOptions::new().brokers(1).start();
     let topic = server.topic("fails", 1);
-    let table = people_of(&server, &topic, &[("retryTimes", "1"), ("sendTimeoutMs", "500"), ("sleepTimeMs", "200")]);
+    let table = people_of(&server, &topic, &[("retryTimes", "1"), ("sendTimeoutMs", "10000"), ("sleepTimeMs", "200")]);
     let mut writer = try_writer(&table).unwrap();
     writer.write(batch(&table, &["1|a"])).unwrap();
     writer.flush(Flush::Barrier).unwrap();

@@ -27,15 +27,15 @@ pub(crate) fn done(outcome: Result<Commit>) {
     }
 }
 
-fn rows(numbers: std::ops::Range<i32>) -> Vec<String> {
+pub(crate) fn rows(numbers: std::ops::Range<i32>) -> Vec<String> {
     numbers.map(|n| format!("{n}|n{n}")).collect()
 }
 
-fn bodies(numbers: std::ops::Range<i32>) -> Vec<String> {
+pub(crate) fn bodies(numbers: std::ops::Range<i32>) -> Vec<String> {
     sorted(numbers.map(|n| format!("{n},n{n}")).collect())
 }
 
-fn as_batch(table: &TableContext, rows: &[String]) -> riverrun_data::Batch {
+pub(crate) fn as_batch(table: &TableContext, rows: &[String]) -> riverrun_data::Batch {
     batch(table, &rows.iter().map(String::as_str).collect::<Vec<_>>())
 }
 

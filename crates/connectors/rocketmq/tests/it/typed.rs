@@ -28,7 +28,7 @@ fn properties(topic: &str, group: &str) -> Vec<(&'static str, String)> {
 }
 
 /// All records of a bounded source, with their times.
-fn read<T: 'static>(source: &impl Source<Records<T>>) -> Result<Vec<(T, Option<i64>)>> {
+pub(crate) fn read<T: 'static>(source: &impl Source<Records<T>>) -> Result<Vec<(T, Option<i64>)>> {
     let context = task(0);
     let splits = source.enumerator(&context)?.discover()?.splits;
     let mut reader = source.reader(&context)?;

@@ -1,6 +1,6 @@
 //! Golden changelogs: files in `golden/` that say what goes into an operator, and what comes out.
 //!
-//! A file begins with comments and `key: value` lines: `input` (columns), `query` (an aggregation, or an unnesting), and where they matter `changes: append-only`, `updates: without
+//! A file begins with comments and `key: value` lines: `input` (columns), `query` (an aggregation, an unnesting or an order), and where they matter `changes: append-only`, `updates: without
 //! -U`, `zone`. Then come steps between empty lines: the rows of a batch, `watermark N`, `time N` or `end`, and below `----` what is emitted.
 //! `UPDATE_GOLDEN=1 cargo test -p riverrun-sql golden` writes what is emitted now into the files.
 

@@ -10,6 +10,7 @@ mod pipeline;
 mod query;
 mod restored;
 mod sessions;
+mod sort;
 mod text;
 mod unnest;
 mod windows;

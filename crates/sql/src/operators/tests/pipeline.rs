@@ -11,8 +11,8 @@ use super::query::{Query, window_fields};
 use super::text::{batch, fields, lines};
 use crate::expr::{Binder, Expr};
 use crate::operators::{
-    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, SessionAggregate, StateOf, Unnest,
-    WallClock, WindowAggregate, key_types,
+    AssignWindows, Calc, ChangelogNormalize, Environment, GroupAggregate, Groups, Limit, SessionAggregate, Sort,
+    StateOf, Unnest, WallClock, WindowAggregate, key_types,
 };
 use crate::plan::{self, Field, GroupWindow, WindowColumn, WindowKind, batch_schema};
 
@@ -29,6 +29,13 @@ impl Pipeline {
         let schema = batch_schema(&query.output());
         let late = Counter::default();
         let operators: Vec<Box<dyn Operator<Batch>>> = match &query.window {
+            None if query.sort.is_some() => {
+                let sort = query.sort.as_ref().unwrap();
+                vec![match sort.keys.is_empty() && !query.retracts {
+                    true => Box::new(Limit::new(sort.offset, sort.fetch)),
+                    false => Box::new(Sort::new(sort, schema, query.retracts, StateOf::default()).unwrap()),
+                }]
+            }
             None if query.last => {
                 let (keys, state) = (query.keys.clone(), StateOf::default());
                 let normalize = ChangelogNormalize::new(keys, query.update_before, schema, state).unwrap();

@@ -1,11 +1,14 @@
-//! Aggregations as text: `HOP(ts, 5, 10) GROUP BY k: COUNT(*), SUM(DISTINCT v) FILTER f`; and `LAST BY k`, the last row of each key.
+//! Aggregations as text: `HOP(ts, 5, 10) GROUP BY k: COUNT(*), SUM(DISTINCT v) FILTER f`; `LAST BY k`, the last row of each key; and
+//! `ORDER BY k DESC, v NULLS LAST OFFSET 1 FETCH 2`.
 
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 use riverrun_data::{DataType, LogicalType};
 
-use crate::plan::{AggregateCall, AggregateFunction, Field, TimeAttribute, Window, WindowColumn, WindowKind};
+use crate::plan::{
+    AggregateCall, AggregateFunction, Field, Sort, SortKey, TimeAttribute, Window, WindowColumn, WindowKind,
+};
 use crate::types;
 
 /// An aggregation over the columns of an input.
@@ -14,6 +17,7 @@ pub(super) struct Query {
     pub(super) window: Option<Arc<Window>>,
     /// Whether it is `LAST BY`, and no aggregation.
     pub(super) last: bool,
+    pub(super) sort: Option<Sort>,
     pub(super) keys: Vec<usize>,
     pub(super) calls: Vec<AggregateCall>,
     /// Whether rows of the input are taken back.
@@ -26,12 +30,15 @@ pub(super) struct Query {
 impl Query {
     pub(super) fn new(input: &str, text: &str) -> Self {
         let input = super::text::fields(input);
+        let sort = sort(text, &input);
+        let text = if sort.is_some() { "" } else { text };
         let (head, calls) = text.split_once(": ").map_or((text, ""), |(head, calls)| (head, calls));
         let last = head.strip_prefix("LAST BY").map(|keys| ("", keys));
         let grouped = || head.split_once("GROUP BY").map_or((head, ""), |(window, keys)| (window, keys));
         let (window, keys) = last.unwrap_or_else(grouped);
         Self {
             last: last.is_some(),
+            sort,
             window: window_of(window.trim(), &input),
             keys: keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(|key| column(&input, key)).collect(),
             calls: calls.split(", ").filter(|text| !text.is_empty()).map(|text| call(text, &input)).collect(),
@@ -52,7 +59,7 @@ impl Query {
 
     /// The columns of the result: keys, the window's start, end and time where there is one, aggregates.
     pub(super) fn output(&self) -> Vec<Field> {
-        if self.last {
+        if self.last || self.sort.is_some() {
             return self.input.clone();
         }
         let keys = self.keys.iter().map(|key| self.input[*key].clone());
@@ -79,6 +86,26 @@ pub(super) fn window_fields(window: &Arc<Window>) -> [Field; 3] {
 
 fn column(input: &[Field], name: &str) -> usize {
     input.iter().position(|field| field.name == name).unwrap_or_else(|| panic!("no column {name}"))
+}
+
+/// `[ORDER BY k DESC, v] [OFFSET 1] [FETCH 2]`.
+fn sort(text: &str, input: &[Field]) -> Option<Sort> {
+    let is_sort = ["ORDER BY", "OFFSET", "FETCH"].iter().any(|word| text.starts_with(word));
+    let (rest, fetch) = text.split_once("FETCH ").map_or((text, None), |(rest, rows)| (rest, Some(rows)));
+    let (rest, offset) = rest.split_once("OFFSET ").map_or((rest, "0"), |(rest, rows)| (rest, rows.trim()));
+    let key = |text: &str| {
+        let (name, options) = text.split_once(' ').unwrap_or((text, ""));
+        let descending = options.contains("DESC");
+        let nulls_first = if descending { options.contains("NULLS FIRST") } else { !options.contains("NULLS LAST") };
+        SortKey { column: column(input, name), descending, nulls_first }
+    };
+    let keys = rest.trim().strip_prefix("ORDER BY ").map(|keys| keys.split(", ").map(key).collect());
+    is_sort.then(|| Sort {
+        keys: keys.unwrap_or_default(),
+        offset: offset.parse().unwrap(),
+        fetch: fetch.map(|rows| rows.parse().unwrap()),
+        position: None,
+    })
 }
 
 fn window_of(text: &str, input: &[Field]) -> Option<Arc<Window>> {

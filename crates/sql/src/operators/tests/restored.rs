@@ -233,6 +233,16 @@ proptest! {
     }
 
     #[test]
+    fn rows_are_sorted_after_a_restore(steps in steps(row()), cuts in cuts(), events in events(0..1), fetch in prop::sample::select(vec!["", " FETCH 3", " OFFSET 2 FETCH 5", " OFFSET 4"])) {
+        let (changes, _) = played(&steps);
+        let all = || Query::new(&fields("BIGINT"), &format!("ORDER BY v DESC, k, ts NULLS LAST, f{fetch}"));
+        compare(&all, &batches(&changes, &cuts), &events);
+        let insertions: Vec<String> = changes.iter().filter(|line| line.starts_with("+I")).cloned().collect();
+        let one = || Query::new(&fields("BIGINT"), &format!("ORDER BY k{fetch}")).append_only();
+        compare(&one, &batches(&insertions, &cuts), &events);
+    }
+
+    #[test]
     fn windows_go_on_after_a_restore(steps in steps(row()), cuts in cuts(), events in events(0..110), value in prop::sample::select(VALUES.to_vec()), keys in prop::sample::select(vec!["k", "", "f, v"])) {
         let (changes, _) = played(&steps);
         let insertions: Vec<String> = changes.iter().filter(|line| line.starts_with("+I")).cloned().collect();

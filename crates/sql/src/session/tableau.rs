@@ -8,8 +8,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use riverrun_data::{LogicalType, RowKind};
-use riverrun_sql::{Column, ResultTable};
 use unicode_width::UnicodeWidthChar;
+
+use super::result::{Column, ResultTable};
 
 /// What stands for NULL in a query's result.
 const NULL: &str = "<NULL>";
@@ -18,15 +19,18 @@ const CUT: &str = "...";
 /// The column with the row's kind.
 const KIND: &str = "op";
 
+/// How wide a column of text is drawn at most, where nothing else is said (`sql-client.display.max-column-width`).
+pub const COLUMN_WIDTH: usize = 30;
+
 /// A table whose columns have their widths.
-pub(super) struct Tableau {
+pub struct Tableau {
     names: Vec<String>,
     widths: Vec<usize>,
 }
 
 impl Tableau {
-    /// For a query's rows, each with its kind.
-    pub(super) fn of_query(columns: &[Column], max_width: usize) -> Self {
+    /// For a query's rows, each with its kind; a column whose type has no longest value is `max_width` wide.
+    pub fn of_query(columns: &[Column], max_width: usize) -> Self {
         let names = std::iter::once(KIND.to_owned()).chain(columns.iter().map(|column| column.name.clone()));
         let width = |column: &Column| {
             type_width(&column.data_type.logical, max_width).max(NULL.len()).max(column.name.chars().count())
@@ -35,19 +39,30 @@ impl Tableau {
         Self { names: names.collect(), widths: widths.collect() }
     }
 
-    pub(super) fn head(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Draws the names of the columns.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn head(&self, out: &mut impl Write) -> io::Result<()> {
         self.border(out)?;
         self.line(self.names.iter().map(String::as_str), out)?;
         self.border(out)
     }
 
-    /// A row with its kind.
-    pub(super) fn changed(&self, kind: RowKind, values: &[Option<String>], out: &mut impl Write) -> io::Result<()> {
+    /// Draws a row with its kind.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn changed(&self, kind: RowKind, values: &[Option<String>], out: &mut impl Write) -> io::Result<()> {
         let values = values.iter().map(|value| value.as_deref().unwrap_or(NULL));
         self.line(std::iter::once(kind.short()).chain(values), out)
     }
 
-    pub(super) fn foot(&self, rows: u64, elapsed: Duration, terminated: bool, out: &mut impl Write) -> io::Result<()> {
+    /// Draws what stands behind the rows: how many there were, and how long it took or, if `terminated`, that the user ended it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn foot(&self, rows: u64, elapsed: Duration, terminated: bool, out: &mut impl Write) -> io::Result<()> {
         let term = row_term(rows);
         if terminated {
             return writeln!(out, "Query terminated, received a total of {rows} {term}");
@@ -77,29 +92,34 @@ impl Tableau {
     }
 }
 
-/// The answer of a statement: a table, or the bare text where it is one (SHOW CREATE, EXPLAIN).
-pub(super) fn answer(table: &ResultTable, out: &mut impl Write) -> io::Result<()> {
-    let value = |value: &'_ Option<String>| value.clone().unwrap_or_default();
-    if let [column] = table.columns.as_slice()
-        && column.name == "result"
-    {
-        return table.rows.iter().flatten().try_for_each(|text| writeln!(out, "{}", value(text)));
+impl ResultTable {
+    /// Draws the answer of a statement: a table, or the bare text where it is one (SHOW CREATE, EXPLAIN).
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn draw(&self, out: &mut impl Write) -> io::Result<()> {
+        let value = |value: &'_ Option<String>| value.clone().unwrap_or_default();
+        if let [column] = self.columns.as_slice()
+            && column.name == "result"
+        {
+            return self.rows.iter().flatten().try_for_each(|text| writeln!(out, "{}", value(text)));
+        }
+        if self.rows.is_empty() {
+            return writeln!(out, "Empty set");
+        }
+        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(value).collect()).collect();
+        let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
+        let content =
+            |n: usize| rows.iter().filter_map(move |row| row.get(n)).map(|text| text_width(text)).max().unwrap_or(0);
+        let widths = names.iter().enumerate().map(|(n, name)| name.chars().count().max(content(n))).collect();
+        let tableau = Tableau { names, widths };
+        tableau.head(out)?;
+        for row in &rows {
+            tableau.line(row.iter().map(String::as_str), out)?;
+        }
+        tableau.border(out)?;
+        writeln!(out, "{} {} in set", rows.len(), row_term(rows.len() as u64))
     }
-    if table.rows.is_empty() {
-        return writeln!(out, "Empty set");
-    }
-    let rows: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(value).collect()).collect();
-    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let content =
-        |n: usize| rows.iter().filter_map(move |row| row.get(n)).map(|text| text_width(text)).max().unwrap_or(0);
-    let widths = names.iter().enumerate().map(|(n, name)| name.chars().count().max(content(n))).collect();
-    let tableau = Tableau { names, widths };
-    tableau.head(out)?;
-    for row in &rows {
-        tableau.line(row.iter().map(String::as_str), out)?;
-    }
-    tableau.border(out)?;
-    writeln!(out, "{} {} in set", rows.len(), row_term(rows.len() as u64))
 }
 
 fn row_term(rows: u64) -> &'static str {
@@ -158,6 +178,7 @@ fn char_width(c: char) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use riverrun_data::DataType;
 
     use super::*;
@@ -246,10 +267,10 @@ Received a total of 2 rows (0.20 seconds)
             rows: names.iter().map(|name| values(&[Some(name)])).collect(),
         };
         let expected = "+------------+\n| table name |\n+------------+\n|     orders |\n+------------+\n1 row in set\n";
-        assert_eq!(drawn(|out| answer(&table(&["orders"]), out)), expected);
-        assert_eq!(drawn(|out| answer(&table(&[]), out)), "Empty set\n");
+        assert_eq!(drawn(|out| table(&["orders"]).draw(out)), expected);
+        assert_eq!(drawn(|out| table(&[]).draw(out)), "Empty set\n");
         let text =
             ResultTable { columns: vec![column("result", LogicalType::STRING)], rows: vec![values(&[Some("a\nb")])] };
-        assert_eq!(drawn(|out| answer(&text, out)), "a\nb\n");
+        assert_eq!(drawn(|out| text.draw(out)), "a\nb\n");
     }
 }
