@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use riverrun_http::failover::{Failover, Filter, Replay};
 use riverrun_testkit::tcp::{HttpServer, Reply, Request};
-use riverrun_testkit::{mariadb, temp_folder, unique, wait_until};
+use riverrun_testkit::{hbase, hdfs, kafka, mariadb, temp_folder, unique, wait_until};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::{LIMIT, Writing, raw_table};
@@ -135,7 +135,9 @@ fn survives(options: &[(&str, &str)]) {
     again.write(folder.path());
     kill_and_finish("replay", folder.path(), &server, &mut rng);
     assert_eq!(answered(), (0..ROWS).collect());
-    assert_eq!(Failover::open(&again.options, false).unwrap().list(&Filter::default(), 1).unwrap().len(), 0);
+    let sent = server.count();
+    assert!(start("replay", folder.path()).wait().unwrap().success());
+    assert_eq!(server.count(), sent, "nothing is left to be sent again");
 }
 
 #[test]
@@ -161,5 +163,35 @@ fn whoever_is_killed_mysql_has_what_was_not_delivered() {
         ("jdbc.url", &url),
         ("jdbc.username", mariadb().user()),
         ("jdbc.password", mariadb().password()),
+    ]);
+}
+
+#[test]
+fn whoever_is_killed_kafka_has_what_was_not_delivered() {
+    let topic = unique("failed");
+    survives(&[("storage", "kafka"), ("kafka.topic", &topic), ("kafka.bootstrap.servers", &kafka().bootstrap())]);
+}
+
+#[test]
+fn whoever_is_killed_hbase_has_what_was_not_delivered() {
+    let (table, quorum) = (unique("failed"), hbase().quorum());
+    let (host, port) = quorum.rsplit_once(':').unwrap();
+    survives(&[
+        ("storage", "hbase"),
+        ("table", &table),
+        ("hbase.zookeeper.quorum", host),
+        ("hbase.zookeeper.property.clientPort", port),
+    ]);
+}
+
+#[test]
+fn whoever_is_killed_hdfs_has_what_was_not_delivered() {
+    let (table, namenode) = (unique("failed"), hdfs().url());
+    survives(&[
+        ("storage", "hdfs"),
+        ("table", &table),
+        ("hdfs.namenode", &namenode),
+        ("hdfs.user", "root"),
+        ("hdfs.path", "/riverrun/http"),
     ]);
 }
